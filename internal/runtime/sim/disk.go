@@ -1,0 +1,228 @@
+package sim
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/lockstep-cvm/lockstep/internal/runtime"
+)
+
+// The disk of a node:
+//
+//	<dir>/<cvm id>/instance.json              record: what the CVM is and whether it is meant to run
+//	<dir>/<cvm id>/config-N/app-compose.json  the document, byte for byte
+//	<dir>/<cvm id>/config-N/encrypted-env     absent when there is none
+//	<dir>/.new-<cvm id>, .gone-<cvm id>       a CVM being created or removed
+//
+// Every change becomes true by one rename: that of the CVM's folder, or that of instance.json, which
+// names the config folder in force. What is written before is synced first. So a process that is killed
+// at any point leaves either the old or the new state, and what it left lying is swept at the next open.
+const (
+	recordFile   = "instance.json"
+	documentFile = "app-compose.json"
+	envFile      = "encrypted-env"
+	configPrefix = "config-"
+	newPrefix    = ".new-"
+	gonePrefix   = ".gone-"
+	tempSuffix   = ".tmp"
+)
+
+// record is what instance.json holds.
+type record struct {
+	ID        string            `json:"id"`
+	Name      string            `json:"name"`
+	AppID     string            `json:"app_id"`
+	Image     string            `json:"image"`
+	Resources runtime.Resources `json:"resources"`
+	Config    int               `json:"config"` // N of the config folder in force
+	Started   bool              `json:"started"`
+	Seed      string            `json:"instance_id_seed,omitempty"` // 20 bytes in hex, drawn at the first boot
+	Instance  string            `json:"instance_id,omitempty"`      // of the last boot that got so far
+	CreatedAt time.Time         `json:"created_at"`
+	StartedAt time.Time         `json:"started_at,omitzero"`
+	ExitedAt  time.Time         `json:"exited_at,omitzero"`
+}
+
+// folder is the folder of one CVM.
+type folder string
+
+func (d folder) config(n int) string { return filepath.Join(string(d), fmt.Sprint(configPrefix, n)) }
+
+// readConfig reads the configuration in force.
+func (d folder) readConfig(n int) (runtime.Config, error) {
+	document, err := d.readDocument(n)
+	if err != nil {
+		return runtime.Config{}, err
+	}
+	env, err := os.ReadFile(filepath.Join(d.config(n), envFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return runtime.Config{}, err
+	}
+	return runtime.Config{Document: document, EncryptedEnv: env}, nil
+}
+
+func (d folder) readDocument(n int) ([]byte, error) {
+	return os.ReadFile(filepath.Join(d.config(n), documentFile))
+}
+
+// writeConfig writes and syncs a config folder, replacing one that a killed process left half done.
+func (d folder) writeConfig(n int, config runtime.Config) error {
+	dir := d.config(n)
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	if err := writeSynced(filepath.Join(dir, documentFile), config.Document); err != nil {
+		return err
+	}
+	if len(config.EncryptedEnv) > 0 {
+		if err := writeSynced(filepath.Join(dir, envFile), config.EncryptedEnv); err != nil {
+			return err
+		}
+	}
+	return errors.Join(syncDir(dir), syncDir(string(d)))
+}
+
+func (d folder) writeRecord(r record) error {
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(string(d), recordFile)
+	if err := writeSynced(path+tempSuffix, append(text, '\n')); err != nil {
+		return err
+	}
+	if err := os.Rename(path+tempSuffix, path); err != nil {
+		return err
+	}
+	return syncDir(string(d))
+}
+
+func (d folder) readRecord() (record, error) {
+	var r record
+	text, err := os.ReadFile(filepath.Join(string(d), recordFile))
+	if err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal(text, &r)
+}
+
+// sweep deletes the config folders that are not in force.
+func (d folder) sweep(inForce int) error {
+	entries, err := os.ReadDir(string(d))
+	if err != nil {
+		return err
+	}
+	keep := filepath.Base(d.config(inForce))
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), configPrefix) && e.Name() != keep {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(string(d), e.Name())))
+		}
+	}
+	return err
+}
+
+// disk is the folder of the node.
+type disk string
+
+func (d disk) cvm(id string) folder { return folder(filepath.Join(string(d), id)) }
+
+// create makes the folder of a CVM appear whole.
+func (d disk) create(r record, config runtime.Config) error {
+	temp := folder(filepath.Join(string(d), newPrefix+r.ID))
+	if err := os.RemoveAll(string(temp)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(string(temp), 0o700); err != nil {
+		return err
+	}
+	if err := temp.writeConfig(r.Config, config); err != nil {
+		return err
+	}
+	if err := temp.writeRecord(r); err != nil {
+		return err
+	}
+	if err := os.Rename(string(temp), string(d.cvm(r.ID))); err != nil {
+		return err
+	}
+	return syncDir(string(d))
+}
+
+// hide makes the folder of a CVM disappear at once. What was in it is still to be deleted.
+func (d disk) hide(id string) error {
+	if err := d.shred(id); err != nil {
+		return err
+	}
+	if err := os.Rename(string(d.cvm(id)), d.gone(id)); err != nil {
+		return err
+	}
+	return syncDir(string(d))
+}
+
+// shred deletes what hide has hidden. What it leaves is swept when the node is opened again.
+func (d disk) shred(id string) error { return os.RemoveAll(d.gone(id)) }
+
+func (d disk) gone(id string) string { return filepath.Join(string(d), gonePrefix+id) }
+
+// open creates the disk when missing, sweeps what a killed process left, and lists the CVMs.
+func (d disk) open() ([]record, error) {
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(string(d))
+	if err != nil {
+		return nil, err
+	}
+	var records []record
+	for _, e := range entries {
+		switch {
+		case strings.HasPrefix(e.Name(), newPrefix), strings.HasPrefix(e.Name(), gonePrefix):
+			if err := os.RemoveAll(filepath.Join(string(d), e.Name())); err != nil {
+				return nil, err
+			}
+		case e.IsDir():
+			r, err := d.load(e.Name())
+			if err != nil {
+				return nil, fmt.Errorf("CVM folder %s: %w", e.Name(), err)
+			}
+			records = append(records, r)
+		}
+	}
+	return records, nil
+}
+
+func (d disk) load(id string) (record, error) {
+	r, err := d.cvm(id).readRecord()
+	if err != nil {
+		return r, err
+	}
+	if r.ID != id {
+		return r, fmt.Errorf("%s names CVM %q", recordFile, r.ID)
+	}
+	return r, d.cvm(id).sweep(r.Config)
+}
+
+func writeSynced(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

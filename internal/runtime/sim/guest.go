@@ -1,0 +1,93 @@
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+)
+
+// guestDocument is what a guest reads of its app-compose document. Names are matched exactly, as the
+// guest's own parser does, and what it does not know is ignored.
+type guestDocument struct {
+	Runner        string
+	ComposeText   string
+	BashScript    string
+	HasPreLaunch  bool
+	HasInitScript bool
+	NoInstanceID  bool
+	Gateway       bool
+	AllowedEnvs   []string
+}
+
+// maxManifestVersion is the newest document format a guest boots.
+const maxManifestVersion = 3
+
+func parseDocument(document []byte) (guestDocument, error) {
+	// encoding/json matches struct fields in any case; a map does not.
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(document, &fields); err != nil {
+		return guestDocument{}, fmt.Errorf("failed to parse app-compose.json: %w", err)
+	}
+	var d guestDocument
+	var preLaunch string
+	var gateway, tproxy bool
+	for name, target := range map[string]any{
+		"runner":              &d.Runner,
+		"docker_compose_file": &d.ComposeText,
+		"bash_script":         &d.BashScript,
+		"pre_launch_script":   &preLaunch,
+		"no_instance_id":      &d.NoInstanceID,
+		"gateway_enabled":     &gateway,
+		"tproxy_enabled":      &tproxy,
+		"allowed_envs":        &d.AllowedEnvs,
+	} {
+		if value, ok := fields[name]; ok {
+			if err := json.Unmarshal(value, target); err != nil {
+				return d, fmt.Errorf("failed to parse app-compose.json: field %s: %w", name, err)
+			}
+		}
+	}
+	if err := checkManifestVersion(fields["manifest_version"]); err != nil {
+		return d, err
+	}
+	d.Gateway = gateway || tproxy
+	d.HasPreLaunch = preLaunch != ""
+	d.HasInitScript = hasInitScript(fields["init_script"])
+	return d, nil
+}
+
+var manifestVersion = regexp.MustCompile(`^(?:[12]|"[1-9][0-9]*")$`)
+
+// checkManifestVersion takes the numbers 1 and 2 and the string form of any version up to the newest.
+func checkManifestVersion(value json.RawMessage) error {
+	if !manifestVersion.Match(value) {
+		return fmt.Errorf("failed to parse app-compose.json: manifest_version is %s, want 1, 2 or a string up to %q",
+			orAbsent(value), strconv.Itoa(maxManifestVersion))
+	}
+	text := string(value)
+	if value[0] == '"' {
+		text = text[1 : len(text)-1]
+	}
+	if n, err := strconv.Atoi(text); err != nil || n > maxManifestVersion {
+		return fmt.Errorf("unsupported manifest_version %s: this image knows up to %d", text, maxManifestVersion)
+	}
+	return nil
+}
+
+func orAbsent(value json.RawMessage) string {
+	if value == nil {
+		return "absent"
+	}
+	return string(value)
+}
+
+// hasInitScript says whether init_script, a string or a list of strings, holds anything.
+func hasInitScript(value json.RawMessage) bool {
+	var one string
+	if json.Unmarshal(value, &one) == nil {
+		return one != ""
+	}
+	var many []string
+	return json.Unmarshal(value, &many) == nil && len(many) > 0
+}
