@@ -1,0 +1,74 @@
+package control
+
+import "sync"
+
+// Broker wakes those who watch a CVM after something about it was committed. It carries no data: a
+// watcher reads what is there, so a lost wake-up could at worst delay it to its next look.
+type Broker struct {
+	mu       sync.Mutex
+	watchers map[int64]map[chan struct{}]struct{}
+}
+
+// NewBroker makes a Broker.
+func NewBroker() *Broker { return &Broker{watchers: map[int64]map[chan struct{}]struct{}{}} }
+
+// Watch returns a channel that gets a value after each change of the CVM (several changes may come as
+// one value), and the function that ends the watch.
+func (b *Broker) Watch(cvmID int64) (<-chan struct{}, func()) {
+	c := make(chan struct{}, 1)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.watchers[cvmID] == nil {
+		b.watchers[cvmID] = map[chan struct{}]struct{}{}
+	}
+	b.watchers[cvmID][c] = struct{}{}
+	return c, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.watchers[cvmID], c)
+		if len(b.watchers[cvmID]) == 0 {
+			delete(b.watchers, cvmID)
+		}
+	}
+}
+
+// Publish wakes the watchers of a CVM.
+func (b *Broker) Publish(cvmID int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for c := range b.watchers[cvmID] {
+		select {
+		case c <- struct{}{}:
+		default: // it has a wake-up waiting already
+		}
+	}
+}
+
+// Watch returns a channel that gets a value after each change of the CVM.
+func (s *Service) Watch(cvmID int64) (<-chan struct{}, func()) { return s.events.Watch(cvmID) }
+
+// keyed is a set of names of which each can be held once at a time.
+type keyed struct {
+	mu   sync.Mutex
+	held map[string]struct{}
+}
+
+// try takes a name and reports whether it was free.
+func (k *keyed) try(name string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, taken := k.held[name]; taken {
+		return false
+	}
+	if k.held == nil {
+		k.held = map[string]struct{}{}
+	}
+	k.held[name] = struct{}{}
+	return true
+}
+
+func (k *keyed) release(name string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.held, name)
+}

@@ -1,0 +1,182 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"github.com/lockstep-cvm/lockstep/api"
+	"github.com/lockstep-cvm/lockstep/internal/kms"
+	"github.com/lockstep-cvm/lockstep/internal/problem"
+	"github.com/lockstep-cvm/lockstep/internal/runtime"
+	"github.com/lockstep-cvm/lockstep/onchain"
+)
+
+// Registry reads from a chain what the owner of an app has allowed. *onchain.Verifier is one.
+type Registry interface {
+	// Registration proves that a transaction registered the hash with the app's own contract.
+	Registration(ctx context.Context, app common.Address, hash, tx common.Hash) (onchain.Registration, error)
+	// State tells whether the contract allows the hash and the device now.
+	State(ctx context.Context, app common.Address, device, hash common.Hash) (onchain.AppState, error)
+}
+
+// AppContracts reads how an app's contract was made, when a CVM is created for it.
+type AppContracts interface {
+	// IsAppRegistered reports whether the KMS contract knows the app's contract.
+	IsAppRegistered(ctx context.Context, kmsContract, app common.Address) (bool, error)
+}
+
+// KMS is a key management service that CVMs of this server take their keys from.
+type KMS struct {
+	ID           string // kms_…
+	Slug         string
+	Type         api.KMSType
+	URL          string
+	Version      string
+	GatewayAppID string
+	Keys         kms.EnvKeys
+
+	// The rest is set for an on-chain KMS only.
+	Chain     *api.Chain // what clients need to reach the chain
+	Contract  common.Address
+	Registry  Registry
+	Contracts AppContracts
+}
+
+// OnChain reports whether owners approve documents of this KMS on a chain.
+func (k *KMS) OnChain() bool { return k.Chain != nil }
+
+// Info is the KMS as the API shows it.
+func (k *KMS) Info() api.KMSInfo {
+	info := api.KMSInfo{ID: k.ID, Slug: optional(k.Slug), URL: k.URL, Version: k.Version, GatewayAppID: optional(k.GatewayAppID)}
+	if k.OnChain() {
+		contract := k.Contract.Hex()
+		info.ChainID, info.KMSContractAddress, info.Chain = &k.Chain.ID, &contract, k.Chain
+	}
+	return info
+}
+
+// Image is an OS image that a node can boot.
+type Image struct {
+	Name    string // dstack-0.5.5
+	Version [3]int64
+	Dev     bool
+	Hash    string // 64 hex
+}
+
+// Node is a host that runs CVMs.
+type Node struct {
+	ID            int64
+	Name          string
+	Region        string
+	Version       string
+	DeviceID      common.Hash // SHA-256 of the host's PPID; what addDevice takes
+	GatewayDomain string      // <app_id>-<port>.<domain> reaches a CVM
+	Images        []Image
+	Capacity      Capacity
+	Runtime       runtime.Runtime
+}
+
+// Catalog is what a server runs on: its nodes and key management services. It does not change while
+// the server runs.
+type Catalog struct {
+	nodes []*Node
+	kms   []*KMS
+}
+
+// NewCatalog checks that ids, slugs and names are there and unambiguous.
+func NewCatalog(nodes []*Node, services []*KMS) (*Catalog, error) {
+	seen := map[string]bool{}
+	unique := func(what, value string) error {
+		if value == "" || seen[what+value] {
+			return fmt.Errorf("control: %s %q is empty or used twice", what, value)
+		}
+		seen[what+value] = true
+		return nil
+	}
+	for _, n := range nodes {
+		if n.Runtime == nil || len(n.Images) == 0 {
+			return nil, fmt.Errorf("control: node %q needs a runtime and an OS image", n.Name)
+		}
+		if err := unique("node id", strconv.FormatInt(n.ID, 10)); err != nil {
+			return nil, err
+		}
+		if err := unique("node name", n.Name); err != nil {
+			return nil, err
+		}
+	}
+	for _, k := range services {
+		if kind, ok := api.ParseKMSType(string(k.Type)); !ok || kind != k.Type {
+			return nil, fmt.Errorf("control: KMS %q is of type %q, want phala, ethereum or base", k.Slug, k.Type)
+		}
+		if k.Keys == nil || (k.OnChain() && (k.Registry == nil || k.Contracts == nil)) || k.Type.OnChain() != k.OnChain() {
+			return nil, fmt.Errorf("control: KMS %q of type %q lacks keys, or a chain that fits its type", k.Slug, k.Type)
+		}
+		if err := unique("KMS id", k.ID); err != nil {
+			return nil, err
+		}
+		if err := unique("KMS slug", k.Slug); err != nil {
+			return nil, err
+		}
+	}
+	return &Catalog{nodes: nodes, kms: services}, nil
+}
+
+// Nodes lists the nodes.
+func (c *Catalog) Nodes() []*Node { return c.nodes }
+
+// KMSs lists the key management services.
+func (c *Catalog) KMSs() []*KMS { return c.kms }
+
+// FindKMS finds a KMS by id, by slug, or by type in any case (the first of that type).
+func (c *Catalog) FindKMS(ref string) (*KMS, error) {
+	for _, k := range c.kms {
+		if k.ID == ref || strings.EqualFold(k.Slug, ref) {
+			return k, nil
+		}
+	}
+	if kind, ok := api.ParseKMSType(ref); ok {
+		for _, k := range c.kms {
+			if k.Type == kind {
+				return k, nil
+			}
+		}
+	}
+	known := make([]string, len(c.kms))
+	for i, k := range c.kms {
+		known[i] = k.Slug
+	}
+	return nil, problem.New(problem.KindNotFound, api.CodeKMSNotFound, "KMS not found").
+		With("kms", ref, "an id, a slug or a type").
+		Suggest("Known here: %s.", strings.Join(known, ", "))
+}
+
+// kmsOf returns the KMS of a CVM. One that is not configured any more is a fault of the server.
+func (c *Catalog) kmsOf(id string) (*KMS, error) {
+	for _, k := range c.kms {
+		if k.ID == id {
+			return k, nil
+		}
+	}
+	return nil, problem.New(problem.KindInternal, "", "KMS %s is not configured on this server", id)
+}
+
+// node returns a node by id.
+func (c *Catalog) node(id int64) (*Node, error) {
+	for _, n := range c.nodes {
+		if n.ID == id {
+			return n, nil
+		}
+	}
+	return nil, problem.New(problem.KindInternal, "", "node %d is not configured on this server", id)
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,279 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lockstep-cvm/lockstep/appcompose"
+	"github.com/lockstep-cvm/lockstep/internal/problem"
+	"github.com/lockstep-cvm/lockstep/internal/runtime"
+	"github.com/lockstep-cvm/lockstep/internal/store"
+	"github.com/lockstep-cvm/lockstep/internal/store/column"
+	"github.com/lockstep-cvm/lockstep/onchain"
+)
+
+// rollout is one look at an update that owns its CVM.
+type rollout struct {
+	*Service
+	u   *store.Update
+	cvm *target // base is not set: a rollout knows documents by hash
+}
+
+func (r *rollout) step(ctx context.Context) (Step, error) {
+	switch r.u.State {
+	case column.AwaitingApproval:
+		return r.confirm(ctx)
+	case column.Approved:
+		return r.begin(ctx)
+	case column.RollingOut:
+		return r.bringUp(ctx)
+	case column.Verifying:
+		return r.verify(ctx)
+	case column.RollingBack:
+		return r.rollBack(ctx)
+	default:
+		return Step{}, fmt.Errorf("control: update %s is %s, which has no next step", r.u.ID, r.u.State)
+	}
+}
+
+func (r *rollout) move(ctx context.Context, m move) (Step, error) {
+	if err := r.transition(ctx, r.u, &r.cvm.row, m); err != nil {
+		return Step{}, err
+	}
+	return Step{Done: r.u.State.Final() || r.u.State == column.AwaitingApproval}, nil
+}
+
+func (r *rollout) wait(ctx context.Context, d time.Duration, format string, args ...any) (Step, error) {
+	if err := r.note(ctx, r.u, &r.cvm.row, fmt.Sprintf(format, args...)); err != nil {
+		return Step{}, err
+	}
+	return Step{Wait: d}, nil
+}
+
+func (r *rollout) overdue(limit time.Duration) bool {
+	return !r.clock.Now().Before(r.u.StateSince.Add(limit))
+}
+
+// confirm waits until the approval of a taken update is as deep as configured.
+func (r *rollout) confirm(ctx context.Context) (Step, error) {
+	found, _, err := r.prove(ctx, r.cvm, r.u.ComposeHash, transactionOf(r.u))
+	if pending, ok := errors.AsType[*onchain.NotFinalError](err); ok {
+		return r.wait(ctx, recheckInterval, "%s", waitsForDepth(pending))
+	}
+	if problem.Is(err, problem.KindUnavailable) {
+		return r.wait(ctx, r.timeouts.Retry, "waits for the chain: %v", err)
+	}
+	if err != nil {
+		return Step{Done: true}, r.letGo(ctx, "the approval was lost before it was deep enough: "+err.Error())
+	}
+	return r.move(ctx, move{to: column.Approved, reason: found.reason, tx: found.tx, block: found.block})
+}
+
+// letGo gives the CVM back while the update goes on waiting for its owner.
+func (r *rollout) letGo(ctx context.Context, reason string) error {
+	row := r.cvm.row
+	err := r.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
+		status, err := restingStatus(ctx, tx, row.ID)
+		if err != nil {
+			return err
+		}
+		changed, err := tx.SetUpdateNote(ctx, store.SetUpdateNoteParams{
+			ID: r.u.ID, Version: r.u.Version, Reason: reason, ExpiresAt: r.u.ExpiresAt,
+		})
+		if err != nil {
+			return err
+		}
+		if changed == 0 {
+			return errStale
+		}
+		return tx.SetCVMState(ctx, store.SetCVMStateParams{
+			ID: row.ID, Status: status, RevisionID: row.RevisionID, InstanceID: row.InstanceID,
+			UpdatedAt: column.At(r.clock.Now()),
+		})
+	})
+	if err == nil {
+		r.events.Publish(row.ID)
+	}
+	return err
+}
+
+// stillApproved looks at the chain once more. The reason says what took the approval away; an error says
+// that the chain could not be read.
+func (r *rollout) stillApproved(ctx context.Context) (gone string, err error) {
+	if !r.cvm.kms.OnChain() {
+		return "", nil
+	}
+	_, _, err = r.prove(ctx, r.cvm, r.u.ComposeHash, transactionOf(r.u))
+	if err == nil {
+		return "", nil
+	}
+	if problem.Is(err, problem.KindUnavailable) {
+		return "", err
+	}
+	return err.Error(), nil
+}
+
+// begin checks the approval again right before the CVM is taken down. When a reorg or a removal took it
+// away, the update goes back to waiting and nothing was stopped.
+func (r *rollout) begin(ctx context.Context) (Step, error) {
+	gone, err := r.stillApproved(ctx)
+	if err != nil {
+		return r.wait(ctx, r.timeouts.Retry, "waits for the chain: %v", err)
+	}
+	if gone != "" {
+		to := column.AwaitingApproval
+		if r.u.Kind == column.KindDeploy {
+			to = column.Failed
+		}
+		return r.move(ctx, move{to: to, reason: "the approval was lost before the rollout: " + gone, err: gone})
+	}
+	if step, err := r.move(ctx, move{to: column.RollingOut, reason: "approval checked again; rolling out"}); err != nil {
+		return step, err
+	}
+	return r.replace(ctx, r.u.ComposeHash) // at once: no other moment is closer to the check
+}
+
+// bringUp takes the old revision down and starts the new one. It may be called at any point in between.
+func (r *rollout) bringUp(ctx context.Context) (Step, error) {
+	status, err := r.status(ctx)
+	if err != nil {
+		return Step{}, err
+	}
+	if status != nil && status.NextHash != r.u.ComposeHash && status.State == runtime.StateRunning {
+		// Still untouched, perhaps for long: the process may have died between the check and the stop.
+		gone, err := r.stillApproved(ctx)
+		if err != nil {
+			return r.wait(ctx, r.timeouts.Retry, "waits for the chain: %v", err)
+		}
+		if gone != "" {
+			return r.move(ctx, move{to: column.RollingBack, reason: "the approval was lost before the stop", err: gone})
+		}
+	}
+	return r.replace(ctx, r.u.ComposeHash)
+}
+
+// status asks the node; nil means that the node does not know the CVM.
+func (r *rollout) status(ctx context.Context) (*runtime.Status, error) {
+	status, err := r.cvm.node.Runtime.Status(ctx, r.cvm.row.VMUUID)
+	if errors.Is(err, runtime.ErrNotFound) {
+		return nil, nil //nolint:nilnil // "not there" is an answer here, and the caller handles it
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &status, nil
+}
+
+// replace brings the CVM to boot the document of a hash: stop, apply, start, whatever of it is left.
+// While rolling out it ends in verifying; while rolling back the caller looks at the result.
+func (r *rollout) replace(ctx context.Context, hash appcompose.ComposeHash) (Step, error) {
+	rt, id := r.cvm.node.Runtime, r.cvm.row.VMUUID
+	status, err := r.status(ctx)
+	if err != nil {
+		return Step{}, err
+	}
+	if status == nil || status.NextHash != hash {
+		document, err := r.document(ctx, r.store.Read(), hash)
+		if err != nil {
+			return Step{}, err
+		}
+		config := runtime.Config{Document: document.Bytes(), EncryptedEnv: r.cvm.row.EncryptedEnv}
+		switch {
+		case status == nil:
+			if err := rt.Create(ctx, r.spec(config)); err != nil {
+				return r.refused(ctx, "create", err)
+			}
+		case status.State == runtime.StateStopped || status.State == runtime.StateExited:
+			if err := rt.Apply(ctx, id, config); err != nil {
+				return r.refused(ctx, "apply", err)
+			}
+		default:
+			return r.takeDown(ctx, status)
+		}
+		if status, err = r.status(ctx); err != nil {
+			return Step{}, err
+		}
+		if status == nil || status.NextHash != hash {
+			// Read back what was written: a node that keeps other bytes must not boot them.
+			return r.refused(ctx, "apply", fmt.Errorf("the node holds a document of another hash than %s", hash))
+		}
+	}
+	switch status.State {
+	case runtime.StateStopped, runtime.StateExited:
+		if err := rt.Start(ctx, id); err != nil {
+			return r.refused(ctx, "start", err)
+		}
+	case runtime.StateStarting, runtime.StateRunning:
+		if !status.RunningHash.IsZero() && status.RunningHash != hash {
+			return r.takeDown(ctx, status) // the document was changed under a running CVM
+		}
+		again, err := r.isRestart(ctx)
+		if err != nil {
+			return Step{}, err
+		}
+		if again && status.StartedAt.Before(r.u.StateSince.Time) {
+			return r.takeDown(ctx, status) // still the boot that is to be replaced
+		}
+	case runtime.StateStopping:
+		return r.takeDown(ctx, status)
+	}
+	if r.u.State == column.RollingOut {
+		return r.move(ctx, move{to: column.Verifying, reason: "started; waits until it is healthy"})
+	}
+	return r.wait(ctx, r.timeouts.Poll, "the previous revision is starting")
+}
+
+// isRestart tells whether the rollout boots the document that is there already: a CVM that was down or
+// sick is brought up again with what it ran before.
+func (r *rollout) isRestart(ctx context.Context) (bool, error) {
+	if r.u.State != column.RollingOut || r.u.FromRevisionID == "" {
+		return false, nil
+	}
+	from, err := r.store.Read().GetRevision(ctx, r.u.FromRevisionID)
+	if err != nil {
+		return false, fmt.Errorf("previous revision of update %s: %w", r.u.ID, err)
+	}
+	return from.ComposeHash == r.u.ComposeHash, nil
+}
+
+// takeDown asks for a shutdown and cuts the CVM off when that takes too long.
+func (r *rollout) takeDown(ctx context.Context, status *runtime.Status) (Step, error) {
+	force := r.overdue(r.timeouts.Stop)
+	if status.State != runtime.StateStopping || force {
+		err := r.cvm.node.Runtime.Stop(ctx, r.cvm.row.VMUUID, runtime.StopOptions{Force: force})
+		if err != nil {
+			return r.refused(ctx, "stop", err)
+		}
+	}
+	return r.wait(ctx, r.timeouts.Poll, "waits until the CVM has stopped")
+}
+
+func (r *rollout) spec(config runtime.Config) runtime.Spec {
+	row := r.cvm.row
+	return runtime.Spec{
+		ID: row.VMUUID, Name: row.Name, AppID: row.AppID, Image: row.Image, Config: config,
+		Resources: runtime.Resources{VCPU: int(row.VCPU), MemoryMB: int(row.MemoryMB), DiskGB: int(row.DiskGB)},
+	}
+}
+
+// refused handles a call that the node answered with an error. It may be a passing one, so the step is
+// tried again until the time of the state is over; then the previous revision gets its place back.
+func (r *rollout) refused(ctx context.Context, call string, err error) (Step, error) {
+	if errors.Is(err, runtime.ErrUnreachable) || ctx.Err() != nil {
+		return Step{}, err
+	}
+	text := fmt.Sprintf("node %s: %s: %v", r.cvm.node.Name, call, err)
+	limit := r.timeouts.Healthy
+	if r.u.State == column.RollingBack {
+		limit = r.timeouts.Rollback
+	}
+	if !r.overdue(r.timeouts.Stop + limit) {
+		return r.wait(ctx, r.timeouts.Retry, "tries again: %s", text)
+	}
+	if r.u.State == column.RollingBack {
+		return r.move(ctx, move{to: column.Failed, reason: "neither revision could be brought up", err: r.u.Error + "; " + text})
+	}
+	return r.move(ctx, move{to: column.RollingBack, reason: "the node refused the new revision", err: text})
+}

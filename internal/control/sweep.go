@@ -1,0 +1,43 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/lockstep-cvm/lockstep/internal/store"
+	"github.com/lockstep-cvm/lockstep/internal/store/column"
+)
+
+// Sweep looks at every update that is not final: candidates whose time is over expire, and every other
+// one gets a job. Nothing depends on it as long as no process dies; after a crash it is what makes sure
+// that no update is left behind.
+func (s *Service) Sweep(ctx context.Context) error {
+	open, err := s.store.Read().ListOpenUpdates(ctx)
+	if err != nil {
+		return fmt.Errorf("sweep: %w", err)
+	}
+	for _, u := range open {
+		if err := s.sweepOne(ctx, u); err != nil && !errors.Is(err, errStale) {
+			return fmt.Errorf("sweep update %s: %w", u.ID, err)
+		}
+	}
+	return nil
+}
+
+func (s *Service) sweepOne(ctx context.Context, u store.Update) error {
+	waiting := u.State == column.AwaitingApproval && u.TxHash == ""
+	if waiting && s.clock.Now().Before(u.ExpiresAt.Time) {
+		return nil
+	}
+	return s.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if !waiting {
+			return s.queue.EnqueueAdvance(ctx, tx, u.ID)
+		}
+		row, err := tx.GetCVM(ctx, u.CVMID)
+		if err != nil {
+			return err
+		}
+		return s.apply(ctx, tx, &u, &row, move{to: column.Expired, reason: "expired: the owner did not approve in time"})
+	})
+}

@@ -1,0 +1,172 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/lockstep-cvm/lockstep/appcompose"
+	"github.com/lockstep-cvm/lockstep/internal/problem"
+	"github.com/lockstep-cvm/lockstep/internal/runtime"
+	"github.com/lockstep-cvm/lockstep/internal/store"
+	"github.com/lockstep-cvm/lockstep/internal/store/column"
+	"github.com/lockstep-cvm/lockstep/onchain"
+)
+
+// verify waits until the new revision is healthy, and makes sure that what booted is what was approved.
+func (r *rollout) verify(ctx context.Context) (Step, error) {
+	status, err := r.status(ctx)
+	if err != nil {
+		return Step{}, err
+	}
+	if status == nil {
+		return r.fail(ctx, nil, "the node does not know the CVM any more")
+	}
+	if !status.RunningHash.IsZero() && status.RunningHash != r.u.ComposeHash {
+		return r.fail(ctx, status, fmt.Sprintf("the guest measured %s, approved is %s", status.RunningHash, r.u.ComposeHash))
+	}
+	switch status.State {
+	case runtime.StateRunning:
+		switch status.Health {
+		case runtime.HealthHealthy, runtime.HealthUnknown:
+			if status.RunningHash != r.u.ComposeHash {
+				break // it runs but has not said what it measured
+			}
+			return r.succeed(ctx, status)
+		case runtime.HealthUnhealthy:
+			return r.fail(ctx, status, "the new revision is unhealthy")
+		case runtime.HealthStarting:
+		}
+	case runtime.StateExited:
+		return r.fail(ctx, status, "the new revision did not boot")
+	case runtime.StateStopped:
+		// Somebody stopped it, or the host came back without it.
+		if err := r.cvm.node.Runtime.Start(ctx, r.cvm.row.VMUUID); err != nil {
+			return r.refused(ctx, "start", err)
+		}
+	case runtime.StateStarting, runtime.StateStopping:
+	}
+	if r.overdue(r.timeouts.Healthy) {
+		return r.fail(ctx, status, fmt.Sprintf("the new revision was not healthy after %s", r.timeouts.Healthy))
+	}
+	return r.wait(ctx, r.timeouts.Poll, "%s", progress(status))
+}
+
+func progress(status *runtime.Status) string {
+	switch {
+	case status.State == runtime.StateRunning:
+		return "booted; waits until it is healthy"
+	case status.BootProgress != "":
+		return "boots: " + status.BootProgress
+	default:
+		return "boots"
+	}
+}
+
+func (r *rollout) succeed(ctx context.Context, status *runtime.Status) (Step, error) {
+	r.cvm.row.InstanceID = status.InstanceID
+	return r.move(ctx, move{to: column.Succeeded, reason: "runs, healthy, with the approved document"})
+}
+
+// fail gives the place back to the previous revision, with the guest's own words attached.
+func (r *rollout) fail(ctx context.Context, status *runtime.Status, what string) (Step, error) {
+	return r.move(ctx, move{to: column.RollingBack, reason: what, err: r.explain(ctx, status, what)})
+}
+
+const (
+	logLinesKept = 5
+	logBytesKept = 2000
+)
+
+// explain tells what a person needs to find the fault: the boot error, and of each container that
+// failed its exit code and last lines.
+func (r *rollout) explain(ctx context.Context, status *runtime.Status, what string) string {
+	var b strings.Builder
+	b.WriteString(what)
+	if status == nil {
+		return b.String()
+	}
+	if status.BootError != "" {
+		b.WriteString(": " + status.BootError)
+	}
+	for _, service := range status.Services {
+		if service.Health != runtime.HealthUnhealthy && (service.State != "exited" || service.ExitCode == 0) {
+			continue
+		}
+		fmt.Fprintf(&b, "; service %s: %s", service.Name, service.Status)
+		if lines := r.lastLines(ctx, service.Container); lines != "" {
+			b.WriteString(", last lines:\n" + lines)
+		}
+	}
+	return b.String()
+}
+
+func (r *rollout) lastLines(ctx context.Context, container string) string {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	log, err := r.cvm.node.Runtime.Logs(ctx, r.cvm.row.VMUUID, runtime.LogOptions{Container: container, Tail: logLinesKept})
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = log.Close() }() // it was only read
+	b, err := io.ReadAll(io.LimitReader(log, logBytesKept))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimRight(string(b), "\n")
+}
+
+// rollBack starts the previous revision again, if its owner still allows it.
+func (r *rollout) rollBack(ctx context.Context) (Step, error) {
+	if r.u.FromRevisionID == "" {
+		return r.move(ctx, move{to: column.Failed, reason: "the first boot failed; there is no earlier revision to go back to"})
+	}
+	previous, err := r.store.Read().GetRevision(ctx, r.u.FromRevisionID)
+	if err != nil {
+		return Step{}, fmt.Errorf("previous revision of update %s: %w", r.u.ID, err)
+	}
+	status, err := r.status(ctx)
+	if err != nil {
+		return Step{}, err
+	}
+	if runs(status, previous.ComposeHash) {
+		switch status.Health {
+		case runtime.HealthHealthy, runtime.HealthUnknown:
+			return r.move(ctx, move{to: column.RolledBack, reason: "the previous revision runs again"})
+		case runtime.HealthStarting, runtime.HealthUnhealthy:
+		}
+	} else if status != nil && status.State != runtime.StateStarting {
+		if gone := r.forbidden(ctx, previous); gone != "" {
+			return r.move(ctx, move{to: column.Failed, reason: "the previous revision may not run any more: " + gone})
+		}
+	}
+	if r.overdue(r.timeouts.Rollback) {
+		return r.move(ctx, move{to: column.Failed, reason: fmt.Sprintf("the previous revision was not healthy after %s", r.timeouts.Rollback),
+			err: r.u.Error + "; then " + r.explain(ctx, status, "the previous revision did not come back")})
+	}
+	if runs(status, previous.ComposeHash) {
+		return r.wait(ctx, r.timeouts.Poll, "the previous revision waits to be healthy")
+	}
+	return r.replace(ctx, previous.ComposeHash)
+}
+
+func runs(status *runtime.Status, hash appcompose.ComposeHash) bool {
+	return status != nil && status.State == runtime.StateRunning && status.RunningHash == hash
+}
+
+// forbidden asks the contract whether the previous document may not boot any more, and says why. While the
+// chain cannot be read the answer is that it may: its owner approved it when it ran, the KMS asks the
+// contract once more when it boots, and waiting here would keep the CVM down.
+func (r *rollout) forbidden(ctx context.Context, previous store.Revision) string {
+	if !r.cvm.kms.OnChain() {
+		return ""
+	}
+	_, _, err := r.prove(ctx, r.cvm, previous.ComposeHash, "")
+	if err == nil || problem.Is(err, problem.KindUnavailable) || errors.Is(err, onchain.ErrNotFinal) {
+		return ""
+	}
+	return err.Error()
+}
