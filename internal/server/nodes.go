@@ -1,0 +1,58 @@
+package server
+
+import (
+	"encoding/hex"
+	"net/http"
+
+	"github.com/lockstep-cvm/lockstep/api"
+	"github.com/lockstep-cvm/lockstep/internal/control"
+)
+
+// availableNodes is GET /teepods/available.
+func (s *Server) availableNodes(w http.ResponseWriter, r *http.Request, _ *call) error {
+	catalog := s.domain.Catalog()
+	answer := api.AvailableNodes{Tier: selfHosted, KMSList: kmsInfos(catalog.KMSs(), nil)}
+	for _, n := range catalog.Nodes() {
+		free, err := s.domain.Free(r.Context(), n)
+		if err != nil {
+			return err
+		}
+		answer.Nodes = append(answer.Nodes, availableNode(n, free, catalog.KMSs()))
+	}
+	s.json(w, http.StatusOK, answer)
+	return nil
+}
+
+func availableNode(n *control.Node, free control.Capacity, services []*control.KMS) api.AvailableNode {
+	device := hex.EncodeToString(n.DeviceID[:])
+	shown := api.AvailableNode{
+		TeepodID: n.ID, Name: n.Name, Listed: true,
+		RemainingVCPU: float64(free.VCPU), RemainingMemory: float64(free.MemoryMB), RemainingCVMSlots: float64(free.CVMs),
+		DeviceID: &device, RegionIdentifier: optional(n.Region),
+	}
+	if n.Capacity.MemoryMB > 0 {
+		shown.ResourceScore = float64(free.MemoryMB) / float64(n.Capacity.MemoryMB) // memory is what placement looks at
+	}
+	for _, i := range n.Images {
+		shown.Images = append(shown.Images, api.NodeOSImage{
+			Name: i.Name, Slug: i.Name, IsDev: i.Dev, OSImageHash: optional(i.Hash),
+			Version: api.List[int]{int(i.Version[0]), int(i.Version[1]), int(i.Version[2])},
+		})
+	}
+	for _, k := range services {
+		shown.KMSList = append(shown.KMSList, k.Slug)
+		shown.SupportOnchainKMS = shown.SupportOnchainKMS || k.OnChain()
+	}
+	if len(services) > 0 {
+		shown.DefaultKMS = &services[0].Slug
+	}
+	return shown
+}
+
+// optional is nil for an empty string: null on the wire.
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,57 @@
+package server
+
+import (
+	"net/http"
+	"slices"
+)
+
+// Base is the path in front of every operation of the API.
+const Base = "/api/v1"
+
+// Route is an operation of the server. Pattern has {name} where a segment is a parameter, as in OpenAPI.
+type Route struct {
+	Method  string
+	Pattern string
+}
+
+// operation is a route with what answers it. An error that is returned is rendered by fail; after
+// something was written only nil may be returned.
+type operation struct {
+	Route
+	open   bool // needs no API key
+	handle func(s *Server, w http.ResponseWriter, r *http.Request, c *call) error
+}
+
+// operations is everything the server does. HEAD follows GET, and OPTIONS is answered for every path.
+var operations = []operation{
+	{Route{"GET", Base + "/auth/me"}, false, (*Server).getMe},
+
+	{Route{"POST", Base + "/cvms/provision"}, false, (*Server).provision},
+	{Route{"POST", Base + "/cvms"}, false, (*Server).commit},
+	{Route{"GET", Base + "/cvms/paginated"}, false, (*Server).listCVMs},
+	{Route{"GET", Base + "/cvms/{id}"}, false, (*Server).getCVM},
+	{Route{"GET", Base + "/cvms/{id}/compose_file"}, false, (*Server).getComposeFile},
+	{Route{"GET", Base + "/cvms/{id}/docker-compose.yml"}, false, (*Server).getDockerCompose},
+	{Route{"PATCH", Base + "/cvms/{id}/docker-compose"}, false, (*Server).updateDockerCompose},
+	{Route{"GET", Base + "/cvms/{id}/state"}, false, (*Server).getState},
+
+	{Route{"GET", Base + "/kms"}, false, (*Server).listKMS},
+	{Route{"GET", Base + "/kms/{kms}"}, false, (*Server).getKMS},
+	{Route{"GET", Base + "/kms/{kms}/pubkey/{app_id}"}, false, (*Server).getPubKey},
+	{Route{"GET", Base + "/kms/phala/next_app_id"}, false, (*Server).nextAppIDs},
+	{Route{"GET", Base + "/teepods/available"}, false, (*Server).availableNodes},
+
+	{Route{"GET", "/healthz"}, true, (*Server).healthz},
+	{Route{"GET", "/readyz"}, true, (*Server).readyz},
+	{Route{"GET", "/metrics"}, true, (*Server).serveMetrics},
+	{Route{"GET", "/openapi.json"}, true, (*Server).serveOpenAPI},
+}
+
+// Routes lists the operations of the server.
+func Routes() []Route {
+	routes := make([]Route, len(operations))
+	for i, o := range operations {
+		routes[i] = o.Route
+	}
+	return slices.Clip(routes)
+}

@@ -1,0 +1,147 @@
+// Package server is the HTTP edge of Lockstep: it turns requests of the Phala Cloud REST API into calls
+// of the domain (internal/control), and what the domain answers into the exact shapes, statuses and
+// headers that the official clients read. It decides nothing itself.
+//
+// Every operation is one line of the table in routes.go and is described in openapi.yaml; a test
+// compares the two. Errors of the domain become answers in one place, render.go.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lockstep-cvm/lockstep/api"
+	"github.com/lockstep-cvm/lockstep/appcompose"
+	"github.com/lockstep-cvm/lockstep/internal/control"
+	"github.com/lockstep-cvm/lockstep/internal/kms"
+)
+
+// Domain is what the edge needs of the domain. *control.Service is one.
+type Domain interface {
+	// Authenticate tells whose API key this is; an empty or unknown one is a problem of kind
+	// unauthenticated.
+	Authenticate(ctx context.Context, key string) (control.Principal, error)
+
+	CVM(ctx context.Context, p control.Principal, identifier string) (*control.CVM, error)
+	Document(ctx context.Context, p control.Principal, identifier string) (*appcompose.Document, error)
+	CVMs(ctx context.Context, p control.Principal, page, size int) ([]*control.CVM, int64, error)
+	// Watch wakes after each change of the CVM with this row id, until the function is called.
+	Watch(cvmID int64) (<-chan struct{}, func())
+
+	Provision(ctx context.Context, p control.Principal, request api.ProvisionRequest, composeFile json.RawMessage) (*control.Provisioned, error)
+	Commit(ctx context.Context, p control.Principal, request api.CommitRequest) (*control.CVM, error)
+	UpdateCompose(ctx context.Context, p control.Principal, identifier string, request control.ComposeUpdate) (control.Outcome, error)
+
+	NextAppIDs(ctx context.Context, p control.Principal, count int) ([]api.NextAppID, error)
+	EnvKey(ctx context.Context, kmsRef, appID string) (kms.EnvKey, error)
+	Catalog() *control.Catalog
+	Free(ctx context.Context, node *control.Node) (control.Capacity, error)
+
+	// Ready reports whether requests can be served now.
+	Ready(ctx context.Context) error
+}
+
+// Config is what a Server is made of. Domain and Clock are needed.
+type Config struct {
+	Domain Domain
+	Clock  control.Clock
+	Logger *slog.Logger // default: discards
+	Rand   io.Reader    // for request ids; default: crypto/rand
+
+	// Metrics is where the server's metrics are registered and what GET /metrics shows. Default: a
+	// registry of its own.
+	Metrics *prometheus.Registry
+
+	// Origins are the browser origins that may call the API. Empty means any: requests carry an API key
+	// and never a cookie, so a foreign page can do nothing that its user did not give it the key for.
+	// Origins that are named may also send cookies, for a sign-in proxy in front of the server.
+	Origins []string
+}
+
+// Server serves the API. It is an http.Handler.
+type Server struct {
+	domain  Domain
+	clock   control.Clock
+	log     *slog.Logger
+	rand    io.Reader
+	origins map[string]bool
+	metrics *metrics
+	routes  *node
+	streams streamLimit
+
+	stop     chan struct{} // closed by Shutdown: event streams end
+	stopOnce sync.Once
+}
+
+// New makes a Server. It starts nothing.
+func New(config Config) (*Server, error) {
+	if config.Domain == nil || config.Clock == nil {
+		return nil, errors.New("server: Domain and Clock are required")
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if config.Rand == nil {
+		config.Rand = rand.Reader
+	}
+	if config.Metrics == nil {
+		config.Metrics = prometheus.NewRegistry()
+	}
+	m, err := newMetrics(config.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		domain:  config.Domain,
+		clock:   config.Clock,
+		log:     config.Logger,
+		rand:    config.Rand,
+		origins: make(map[string]bool, len(config.Origins)),
+		metrics: m,
+		routes:  newTree(operations),
+		stop:    make(chan struct{}),
+	}
+	for _, origin := range config.Origins {
+		s.origins[origin] = true
+	}
+	return s, nil
+}
+
+// Shutdown ends the event streams, so that http.Server.Shutdown need not wait for them. Other requests
+// go on. It may be called more than once.
+func (s *Server) Shutdown() { s.stopOnce.Do(func() { close(s.stop) }) }
+
+// Limits of a connection. A request body is at most a few MB, so a minute is plenty; event streams lift
+// the two deadlines for themselves.
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = time.Minute
+	writeTimeout      = time.Minute
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 32 << 10
+)
+
+// HTTPServer returns an http.Server for this handler with the timeouts and limits that a server open to
+// the world needs. Its Shutdown also ends the event streams. The caller sets address and TLS.
+func (s *Server) HTTPServer() *http.Server {
+	hs := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	hs.RegisterOnShutdown(s.Shutdown)
+	return hs
+}
