@@ -1,0 +1,175 @@
+// Package app wires the parts of Lockstep into a running server, from its configuration.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/lockstep-cvm/lockstep/appcompose"
+	"github.com/lockstep-cvm/lockstep/internal/control"
+	"github.com/lockstep-cvm/lockstep/internal/jobs"
+	"github.com/lockstep-cvm/lockstep/internal/runtime/sim"
+	"github.com/lockstep-cvm/lockstep/internal/server"
+	"github.com/lockstep-cvm/lockstep/internal/store"
+)
+
+// Options are what a server takes besides its configuration. Zero values are the defaults.
+type Options struct {
+	Logger   *slog.Logger
+	Timeouts control.Timeouts
+	Pace     sim.Config // how simulated nodes behave: StageDelay and Faults are taken over
+}
+
+// Server is a control plane that serves its API.
+type Server struct {
+	Control *control.Service
+
+	config   Config
+	log      *slog.Logger
+	db       *store.Store
+	unlock   func() error // gives the database to another server
+	platform *platform
+	queue    *jobs.Queue
+	edge     *server.Server
+	http     *http.Server
+	listener net.Listener
+	served   chan error
+}
+
+// Open builds a server: database, key management services, nodes, jobs, HTTP. It listens and works when
+// Open returns; Close ends it.
+func Open(ctx context.Context, config Config, options Options) (_ *Server, err error) {
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{config: config, log: options.Logger, served: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	// The Compose schema takes tens of milliseconds to compile; no request shall wait for that.
+	warm := make(chan error, 1)
+	go func() { warm <- appcompose.WarmUp() }()
+
+	if s.db, err = store.Open(ctx, config.DatabaseURL); err != nil {
+		return nil, err
+	}
+	if s.unlock, err = s.db.Lock(); err != nil {
+		return nil, err
+	}
+	if s.platform, err = buildPlatform(ctx, config, s.db, s.log, options.Pace); err != nil {
+		return nil, err
+	}
+	if s.queue, err = jobs.New(jobs.Config{Store: s.db, Logger: quiet(s.log)}); err != nil {
+		return nil, err
+	}
+	s.Control, err = control.New(control.Config{
+		Store: s.db, Queue: s.queue, Catalog: s.platform.catalog, Clock: wallClock{}, Logger: s.log, Timeouts: options.Timeouts,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err = s.queue.Start(ctx, s.Control); err != nil {
+		return nil, err
+	}
+	if err = <-warm; err != nil {
+		return nil, err
+	}
+	return s, s.listen(ctx)
+}
+
+// quiet keeps what the job queue says about itself out of the log, unless something is wrong.
+func quiet(log *slog.Logger) *slog.Logger { return slog.New(atLeast{log.Handler(), slog.LevelWarn}) }
+
+// atLeast lets records of a level and above through.
+type atLeast struct {
+	slog.Handler
+	level slog.Level
+}
+
+// Enabled implements slog.Handler.
+func (h atLeast) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= h.level && h.Handler.Enabled(ctx, level)
+}
+
+func (s *Server) listen(ctx context.Context) error {
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	var err error
+	s.edge, err = server.New(server.Config{
+		Domain: s.Control, Clock: wallClock{}, Logger: s.log, Metrics: metrics, Origins: s.config.Origins,
+	})
+	if err != nil {
+		return err
+	}
+	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.config.Listen); err != nil {
+		return fmt.Errorf("listen on %s: %w", s.config.Listen, err)
+	}
+	s.http = s.edge.HTTPServer()
+	go func() {
+		if s.config.TLS.CertFile != "" {
+			s.served <- s.http.ServeTLS(s.listener, s.config.TLS.CertFile, s.config.TLS.KeyFile)
+			return
+		}
+		s.served <- s.http.Serve(s.listener)
+	}()
+	s.log.InfoContext(ctx, "serving", "url", s.APIURL())
+	return nil
+}
+
+// APIURL is the base URL of the API.
+func (s *Server) APIURL() string {
+	scheme := "http"
+	if s.config.TLS.CertFile != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + s.listener.Addr().String() + "/api/v1"
+}
+
+// Wait returns when the context ends (nil) or the HTTP server fails.
+func (s *Server) Wait(ctx context.Context) error {
+	debug.FreeOSMemory() // what only the start needed
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-s.served:
+		s.served <- err // for Close
+		return fmt.Errorf("serve: %w", err)
+	}
+}
+
+// Close ends the server in the order that loses nothing: no new requests, then no new work, then the
+// parts it stood on. Updates that run go on at the next start.
+func (s *Server) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, shutdownGrace)
+	defer cancel()
+	var errs []error
+	if s.http != nil {
+		errs = append(errs, s.http.Shutdown(ctx))
+		if err := <-s.served; !errors.Is(err, http.ErrServerClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if s.queue != nil {
+		errs = append(errs, s.queue.Stop(ctx))
+	}
+	if s.platform != nil {
+		errs = append(errs, s.platform.close())
+	}
+	if s.unlock != nil {
+		errs = append(errs, s.unlock())
+	}
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	return errors.Join(errs...)
+}
