@@ -1,0 +1,90 @@
+// Command bench measures what Lockstep promises, each figure as a ratio to a baseline taken in the same
+// run on the same machine, and says whether the promise is kept. `make bench` runs it.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"text/tabwriter"
+	"time"
+)
+
+// figure is one measured promise.
+type figure struct {
+	name     string
+	ours     string
+	baseline string
+	value    float64
+	unit     string
+	limit    float64
+	atMost   bool // the value must not be above the limit; otherwise not below
+}
+
+func (f figure) ok() bool {
+	if f.atMost {
+		return f.value <= f.limit
+	}
+	return f.value >= f.limit
+}
+
+// measurement is one thing that is measured; it may yield several figures.
+type measurement struct {
+	name string
+	run  func(ctx context.Context, env *environment) ([]figure, error)
+}
+
+func main() {
+	env := &environment{}
+	flag.StringVar(&env.lockstep, "lockstep", "", "the lockstep program to measure")
+	flag.StringVar(&env.server, "server", "", "the lockstep program built for production (-tags serveronly)")
+	flag.StringVar(&env.nodeModules, "node-modules", "", "folder node_modules with the official clients")
+	flag.DurationVar(&env.duration, "duration", 4*time.Second, "how long each rate is measured")
+	only := flag.String("only", "", "run only the measurement of this name")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if !run(ctx, env, *only) {
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, env *environment, only string) bool {
+	out := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	kept := true
+	_, _ = fmt.Fprintln(out, "PROMISE\tOURS\tBASELINE\tVALUE\tLIMIT\t")
+	for _, m := range []measurement{
+		{"hash", measureHash}, {"phase1", measurePhase1}, {"start", measureStart}, {"memory", measureMemory},
+	} {
+		if only != "" && only != m.name {
+			continue
+		}
+		figures, err := m.run(ctx, env)
+		if err != nil {
+			_, _ = fmt.Fprintf(out, "%s\t\t\t\t\tFAILED: %v\n", m.name, err)
+			kept = false
+		}
+		for _, f := range figures {
+			verdict, sign := "kept", ">="
+			if f.atMost {
+				sign = "<="
+			}
+			if !f.ok() {
+				verdict, kept = "NOT KEPT", false
+			}
+			_, _ = fmt.Fprintf(out, "%s\t%s\t%s\t%.2f %s\t%s %.2f\t%s\n", f.name, f.ours, f.baseline, f.value, f.unit, sign, f.limit, verdict)
+		}
+		_ = out.Flush()
+	}
+	return kept
+}
+
+// environment is what the measurements need from outside.
+type environment struct {
+	lockstep    string
+	server      string // the build for production, without the dev chain
+	nodeModules string
+	duration    time.Duration
+}
