@@ -1,0 +1,121 @@
+# Lockstep. `make demo` shows what it does, `make test` proves that it works.
+# Both need Go; `make test` also needs Node for the official clients. They install the rest.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+GO          ?= go
+TOOLS       := $(CURDIR)/.tools
+GOLANGCI    := $(TOOLS)/golangci-lint-2.15.0
+SQLC        := $(TOOLS)/sqlc-1.31.1
+VULNCHECK   := $(TOOLS)/govulncheck-1.9.0
+FUZZTIME    ?= 5m
+say          = @printf '\n== %s\n' "$(1)"
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## the main job, end to end, in one process: update CVMs off chain and on chain
+	$(GO) run ./cmd/lockstep demo
+
+.PHONY: dev
+dev: ## the same cloud, staying up, for your own clients
+	$(GO) run ./cmd/lockstep dev
+
+.PHONY: build
+build: ## bin/lockstep, and bin/lockstep-server without the development chain
+	$(GO) build -trimpath -o bin/lockstep ./cmd/lockstep
+	$(GO) build -trimpath -tags serveronly -o bin/lockstep-server ./cmd/lockstep
+
+.PHONY: test
+test: check-format vet lint contracts-check unit compat vulncheck ## everything CI runs
+	$(call say,all passed)
+
+.PHONY: check-format
+check-format: ## gofmt has nothing to change
+	$(call say,gofmt)
+	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	  test -z "$$unformatted" || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }
+
+.PHONY: vet
+vet: ## go vet, both builds
+	$(call say,go vet)
+	$(GO) vet ./...
+	$(GO) vet -tags serveronly ./cmd/...
+
+.PHONY: lint
+lint: $(GOLANGCI) ## golangci-lint with .golangci.yml
+	$(call say,golangci-lint)
+	$(GOLANGCI) run ./...
+
+.PHONY: unit
+unit: ## all Go tests with the race detector, but for those with the official clients
+	$(call say,go test -race)
+	$(GO) test -race -timeout 15m $$($(GO) list ./... | grep -v /test/compat)
+
+.PHONY: compat
+compat: ## the official npm clients, unmodified, against a real server
+	$(call say,official clients)
+	$(GO) test -race -count=1 -timeout 10m ./test/compat
+
+.PHONY: vulncheck
+vulncheck: $(VULNCHECK) ## known vulnerabilities in what we use, where the database can be reached
+	$(call say,govulncheck)
+	@status=0; $(VULNCHECK) ./... >$(TOOLS)/vulncheck.log 2>&1 || status=$$?; \
+	if grep -qE 'no such host|dial tcp|connection refused|i/o timeout' $(TOOLS)/vulncheck.log; then \
+	  echo "NOT CHECKED: the vulnerability database cannot be reached from here"; \
+	else cat $(TOOLS)/vulncheck.log; exit $$status; fi
+
+.PHONY: contracts
+contracts: ## compile the contracts and generate their bindings
+	cd onchain/contracts && npm ci --no-audit --no-fund && node build.mjs
+	$(GO) generate ./onchain/internal/bindings
+
+.PHONY: contracts-check
+contracts-check: ## the committed contract artifacts are what the sources compile to
+	$(call say,contracts)
+	cd onchain/contracts && npm ci --no-audit --no-fund --silent && node build.mjs --check
+
+.PHONY: sqlc
+sqlc: $(SQLC) ## generate the Go of the SQL statements
+	cd internal/store && $(SQLC) generate
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (5m)
+	@for package in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    printf '\n== %s %s\n' "$$package" "$$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$package; \
+	  done; \
+	done
+
+.PHONY: property
+property: ## the invariant of the state machine, through many more interleavings than `make test` tries
+	$(GO) test -run TestInvariant -timeout 60m ./internal/control -rapid.checks=2000 -rapid.steps=60
+
+.PHONY: bench
+bench: build ## what is promised, each as a ratio to a baseline of the same run
+	cd test/compat && npm ci --no-audit --no-fund --silent
+	$(GO) run ./test/bench -lockstep bin/lockstep -server bin/lockstep-server -node-modules test/compat/node_modules
+
+.PHONY: clean
+clean: ## remove what was built and installed here
+	rm -rf bin .tools test/compat/node_modules onchain/contracts/node_modules
+
+$(GOLANGCI):
+	$(call say,installing golangci-lint)
+	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+	mv $(TOOLS)/golangci-lint $@
+
+$(SQLC):
+	$(call say,installing sqlc)
+	GOBIN=$(TOOLS) $(GO) install github.com/sqlc-dev/sqlc/cmd/sqlc@v1.31.1
+	mv $(TOOLS)/sqlc $@
+
+$(VULNCHECK):
+	$(call say,installing govulncheck)
+	GOBIN=$(TOOLS) $(GO) install golang.org/x/vuln/cmd/govulncheck@v1.9.0
+	mv $(TOOLS)/govulncheck $@
