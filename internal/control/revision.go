@@ -13,14 +13,14 @@ import (
 	"github.com/lockstep-cvm/lockstep/internal/store/column"
 )
 
-// revisionID is the id of the revision that an update makes: one update, one revision.
-func revisionID(updateID string) string { return "rev_" + strings.TrimPrefix(updateID, "upd_") }
+// RevisionID is the id of the revision that an update makes: one update, one revision.
+func RevisionID(updateID string) string { return "rev_" + strings.TrimPrefix(updateID, "upd_") }
 
 // insertRevision keeps what an accepted update is about. An update that was put back and approved again
 // has its revision already.
 func (s *Service) insertRevision(ctx context.Context, tx *store.Tx, u *store.Update, cvm *store.CVM, now column.Time) error {
 	return tx.InsertRevision(ctx, store.InsertRevisionParams{
-		ID: revisionID(u.ID), AppID: cvm.AppID, CVMID: cvm.ID, UpdateID: u.ID, ComposeHash: u.ComposeHash,
+		ID: RevisionID(u.ID), AppID: cvm.AppID, CVMID: cvm.ID, UpdateID: u.ID, ComposeHash: u.ComposeHash,
 		OperationType: string(u.Kind), CreatedBy: u.CreatedBy, TxHash: transactionOf(u), BlockNumber: u.BlockNumber, CreatedAt: now,
 	})
 }

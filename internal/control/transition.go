@@ -120,7 +120,7 @@ func (s *Service) follow(ctx context.Context, tx *store.Tx, u *store.Update, cvm
 		}
 	case column.Succeeded:
 		if cvm.ActiveUpdateID == u.ID { // else the document ran already and nothing was done
-			cvm.ActiveUpdateID, cvm.Status, cvm.RevisionID = "", StatusRunning, revisionID(u.ID)
+			cvm.ActiveUpdateID, cvm.Status, cvm.RevisionID = "", StatusRunning, RevisionID(u.ID)
 		}
 	case column.RolledBack:
 		cvm.ActiveUpdateID, cvm.Status = "", StatusRunning

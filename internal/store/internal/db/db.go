@@ -132,6 +132,18 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.nodeUsageStmt, err = db.PrepareContext(ctx, nodeUsage); err != nil {
 		return nil, fmt.Errorf("error preparing query NodeUsage: %w", err)
 	}
+	if q.pageCVMsStmt, err = db.PrepareContext(ctx, pageCVMs); err != nil {
+		return nil, fmt.Errorf("error preparing query PageCVMs: %w", err)
+	}
+	if q.pageDocumentsStmt, err = db.PrepareContext(ctx, pageDocuments); err != nil {
+		return nil, fmt.Errorf("error preparing query PageDocuments: %w", err)
+	}
+	if q.pageRevisionsStmt, err = db.PrepareContext(ctx, pageRevisions); err != nil {
+		return nil, fmt.Errorf("error preparing query PageRevisions: %w", err)
+	}
+	if q.pageUpdatesStmt, err = db.PrepareContext(ctx, pageUpdates); err != nil {
+		return nil, fmt.Errorf("error preparing query PageUpdates: %w", err)
+	}
 	if q.putDocumentStmt, err = db.PrepareContext(ctx, putDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query PutDocument: %w", err)
 	}
@@ -149,6 +161,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.setWorkspaceNonceStmt, err = db.PrepareContext(ctx, setWorkspaceNonce); err != nil {
 		return nil, fmt.Errorf("error preparing query SetWorkspaceNonce: %w", err)
+	}
+	if q.updateEventsBetweenStmt, err = db.PrepareContext(ctx, updateEventsBetween); err != nil {
+		return nil, fmt.Errorf("error preparing query UpdateEventsBetween: %w", err)
 	}
 	return &q, nil
 }
@@ -335,6 +350,26 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing nodeUsageStmt: %w", cerr)
 		}
 	}
+	if q.pageCVMsStmt != nil {
+		if cerr := q.pageCVMsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing pageCVMsStmt: %w", cerr)
+		}
+	}
+	if q.pageDocumentsStmt != nil {
+		if cerr := q.pageDocumentsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing pageDocumentsStmt: %w", cerr)
+		}
+	}
+	if q.pageRevisionsStmt != nil {
+		if cerr := q.pageRevisionsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing pageRevisionsStmt: %w", cerr)
+		}
+	}
+	if q.pageUpdatesStmt != nil {
+		if cerr := q.pageUpdatesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing pageUpdatesStmt: %w", cerr)
+		}
+	}
 	if q.putDocumentStmt != nil {
 		if cerr := q.putDocumentStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putDocumentStmt: %w", cerr)
@@ -363,6 +398,11 @@ func (q *Queries) Close() error {
 	if q.setWorkspaceNonceStmt != nil {
 		if cerr := q.setWorkspaceNonceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setWorkspaceNonceStmt: %w", cerr)
+		}
+	}
+	if q.updateEventsBetweenStmt != nil {
+		if cerr := q.updateEventsBetweenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing updateEventsBetweenStmt: %w", cerr)
 		}
 	}
 	return err
@@ -440,12 +480,17 @@ type Queries struct {
 	listUpdatesStmt             *sql.Stmt
 	listWorkspacesStmt          *sql.Stmt
 	nodeUsageStmt               *sql.Stmt
+	pageCVMsStmt                *sql.Stmt
+	pageDocumentsStmt           *sql.Stmt
+	pageRevisionsStmt           *sql.Stmt
+	pageUpdatesStmt             *sql.Stmt
 	putDocumentStmt             *sql.Stmt
 	revokeAPIKeyStmt            *sql.Stmt
 	setCVMStateStmt             *sql.Stmt
 	setUpdateNoteStmt           *sql.Stmt
 	setUpdateStateStmt          *sql.Stmt
 	setWorkspaceNonceStmt       *sql.Stmt
+	updateEventsBetweenStmt     *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
@@ -488,11 +533,16 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listUpdatesStmt:             q.listUpdatesStmt,
 		listWorkspacesStmt:          q.listWorkspacesStmt,
 		nodeUsageStmt:               q.nodeUsageStmt,
+		pageCVMsStmt:                q.pageCVMsStmt,
+		pageDocumentsStmt:           q.pageDocumentsStmt,
+		pageRevisionsStmt:           q.pageRevisionsStmt,
+		pageUpdatesStmt:             q.pageUpdatesStmt,
 		putDocumentStmt:             q.putDocumentStmt,
 		revokeAPIKeyStmt:            q.revokeAPIKeyStmt,
 		setCVMStateStmt:             q.setCVMStateStmt,
 		setUpdateNoteStmt:           q.setUpdateNoteStmt,
 		setUpdateStateStmt:          q.setUpdateStateStmt,
 		setWorkspaceNonceStmt:       q.setWorkspaceNonceStmt,
+		updateEventsBetweenStmt:     q.updateEventsBetweenStmt,
 	}
 }
