@@ -1,0 +1,159 @@
+package fsck_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockstep-cvm/lockstep"
+	"github.com/lockstep-cvm/lockstep/internal/devcloud"
+	"github.com/lockstep-cvm/lockstep/internal/fsck"
+	"github.com/lockstep-cvm/lockstep/internal/store"
+)
+
+const (
+	good = "services:\n  web:\n    image: nginx:1.27\n"
+	bad  = "services:\n  web:\n    image: nginx:1.28\n    labels:\n      lockstep.sim.boot-error: no space left\n"
+)
+
+// usedDatabase is the database of a cloud in which an update succeeded, one was rolled back and one awaits
+// its approval.
+func usedDatabase(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	cloud, err := devcloud.Start(t.Context(), devcloud.Config{
+		Listen: "127.0.0.1:0", RPCListen: "127.0.0.1:0", DataDir: dir, ChainID: 1337, Pace: -1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := cloud.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}()
+	client, err := lockstep.NewClient(lockstep.WithAPIKey(cloud.Ready.APIKey), lockstep.WithBaseURL(cloud.Ready.APIURL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, yaml := range []string{good, bad} {
+		if _, err := client.UpdateDockerCompose(t.Context(), devcloud.OffChainCVM, yaml); err != nil {
+			t.Fatal(err)
+		}
+		settle(t, cloud)
+	}
+	if _, err := client.UpdateDockerCompose(t.Context(), devcloud.OnChainCVM, good); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "lockstep.db")
+}
+
+// settle waits until nothing rolls any more.
+func settle(t *testing.T, cloud *devcloud.Cloud) {
+	t.Helper()
+	principal, err := cloud.Server.Control.Authenticate(t.Context(), cloud.Ready.APIKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		cvm, err := cloud.Server.Control.CVM(t.Context(), principal, devcloud.OffChainCVM)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed, stop := cloud.Server.Control.Watch(cvm.Row.ID)
+		cvm, err = cloud.Server.Control.CVM(t.Context(), principal, devcloud.OffChainCVM)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cvm.Active == nil {
+			stop()
+			return
+		}
+		<-changed
+		stop()
+	}
+}
+
+func open(t *testing.T, path string) *store.Store {
+	t.Helper()
+	db, err := store.Open(t.Context(), "sqlite:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() }) // the file is thrown away
+	return db
+}
+
+// TestEveryDamageIsFound does one damage after another to a copy of a sound database.
+func TestEveryDamageIsFound(t *testing.T) {
+	path := usedDatabase(t)
+	sound, err := fsck.Check(t.Context(), open(t, path), fsck.Options{Now: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !sound.OK || sound.Rows["updates"] != 5 || sound.Rows["documents"] == 0 || sound.Rows["revisions"] == 0 {
+		t.Fatalf("a sound database: %+v", sound)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const offchain = `(SELECT id FROM cvms WHERE name = 'demo-offchain')`
+	const onchain = `(SELECT id FROM cvms WHERE name = 'demo-onchain')`
+	for _, test := range []struct{ damage, table, rule string }{
+		{`UPDATE documents SET bytes = bytes || ' '`, "documents", "SHA-256 of the bytes"},
+		{`UPDATE updates SET reason = '' WHERE state = 'succeeded'`, "updates", "has a reason"},
+		{`UPDATE updates SET finished_at = NULL WHERE state = 'rolled_back'`, "updates", "finished_at"},
+		{`UPDATE updates SET state = 'verifying', finished_at = NULL WHERE state = 'rolled_back'`, "updates", "owns its CVM"},
+		{`UPDATE updates SET state = 'failed' WHERE state = 'rolled_back'`, "updates", "last step leads"},
+		{`UPDATE updates SET state = 'failed' WHERE state = 'rolled_back'`, "cvms", "status is error"},
+		{`UPDATE updates SET expires_at = created_at - 600000000 WHERE state = 'awaiting_approval'`, "updates", "expires in time"},
+		{`UPDATE updates SET from_revision_id = 'rev_none' WHERE state = 'rolled_back'`, "updates", "starts from exists"},
+		{`UPDATE updates SET from_revision_id = '' WHERE state = 'rolled_back'`, "updates", "starts from nothing"},
+		{`DELETE FROM update_events WHERE seq = 2`, "updates", "without a gap"},
+		{`DELETE FROM update_events WHERE seq = 3`, "updates", "begins where the one before ended"},
+		{`DELETE FROM update_events`, "updates", "has a history"},
+		{`UPDATE update_events SET to_state = 'succeeded' WHERE to_state = 'rolling_out'`, "updates", "transition of the state machine"},
+		{`UPDATE update_events SET actor = '' WHERE seq = 1`, "updates", "reason and an actor"},
+		{`DELETE FROM revisions WHERE update_id IN (SELECT id FROM updates WHERE state = 'rolled_back')`, "updates", "accepted is a revision"},
+		{`DELETE FROM revisions`, "cvms", "its revision exists"},
+		{`UPDATE revisions SET compose_hash = (SELECT compose_hash FROM updates WHERE state = 'awaiting_approval')`, "updates", "document of its update"},
+		{`UPDATE revisions SET update_id = 'upd_' || update_id`, "revisions", "its update exists"},
+		{`UPDATE cvms SET active_update_id = (SELECT id FROM updates WHERE state = 'rolled_back') WHERE id = ` + offchain, "cvms", "exists and rolls"},
+		{`UPDATE cvms SET status = 'error' WHERE id = ` + offchain, "cvms", "status is error"},
+		{`UPDATE cvms SET revision_id = (SELECT revision_id FROM cvms WHERE id = ` + onchain + `) WHERE id = ` + offchain, "cvms", "its own"},
+		{`UPDATE cvms SET revision_id = (SELECT id FROM revisions WHERE cvm_id = ` + offchain + ` ORDER BY created_at DESC LIMIT 1)
+		  WHERE id = ` + offchain, "cvms", "did not succeed"},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			copied := filepath.Join(t.TempDir(), "lockstep.db")
+			if err := os.WriteFile(copied, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			db := open(t, copied)
+			if _, err := db.WriteDB().ExecContext(t.Context(), `PRAGMA foreign_keys = OFF`); err != nil {
+				t.Fatal(err)
+			}
+			result, err := db.WriteDB().ExecContext(t.Context(), test.damage)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := result.RowsAffected(); err != nil || n == 0 {
+				t.Fatalf("%s changed %d rows: %v", test.damage, n, err)
+			}
+			report, err := fsck.Check(t.Context(), db, fsck.Options{Now: time.Now()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range report.Findings {
+				if f.Table == test.table && strings.Contains(f.Rule, test.rule) {
+					return
+				}
+			}
+			t.Errorf("not found; findings: %v", report.Findings)
+		})
+	}
+}
