@@ -25,6 +25,7 @@ type Config struct {
 	Finality    string       `koanf:"finality"` // latest, safe, finalized, or a number of confirmations
 	Log         LogConfig    `koanf:"log"`
 	Origins     []string     `koanf:"origins"` // browser origins that may call; empty: any, without cookies
+	Timeouts    Timeouts     `koanf:"timeouts"`
 	KMS         []KMSConfig  `koanf:"kms"`
 	Nodes       []NodeConfig `koanf:"nodes"`
 }

@@ -7,8 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/lockstep-cvm/lockstep/internal/control"
 )
 
 const goodConfig = `
@@ -152,5 +155,20 @@ func TestOpenNamesWhatIsWrong(t *testing.T) {
 				t.Errorf("error = %v, want it to say %q", err, test.want)
 			}
 		})
+	}
+}
+
+func TestTimeoutsAreDurations(t *testing.T) {
+	config, err := load(t, goodConfig+"timeouts: {stop: 2s, healthy: 90s}\n", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, want := config.Timeouts.over(control.Timeouts{}), control.DefaultTimeouts()
+	want.Stop, want.Healthy = 2*time.Second, 90*time.Second
+	if got != want {
+		t.Errorf("timeouts = %+v, want %+v", got, want)
+	}
+	if _, err := load(t, goodConfig+"timeouts: {stop: soon}\n", nil); err == nil || !strings.Contains(err.Error(), "stop") {
+		t.Errorf("error = %v, want one that names the setting", err)
 	}
 }

@@ -65,6 +65,7 @@ func fieldNames(kind reflect.Type) []string {
 // decoder turns settings into a Config: text from the environment becomes numbers and lists.
 func decoder(into *Config) *mapstructure.DecoderConfig {
 	return &mapstructure.DecoderConfig{
-		Result: into, TagName: "koanf", WeaklyTypedInput: true, DecodeHook: mapstructure.StringToSliceHookFunc(","),
+		Result: into, TagName: "koanf", WeaklyTypedInput: true,
+		DecodeHook: mapstructure.ComposeDecodeHookFunc(mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")),
 	}
 }

@@ -73,7 +73,7 @@ func Open(ctx context.Context, config Config, options Options) (_ *Server, err e
 		return nil, err
 	}
 	s.Control, err = control.New(control.Config{
-		Store: s.db, Queue: s.queue, Catalog: s.platform.catalog, Clock: wallClock{}, Logger: s.log, Timeouts: options.Timeouts,
+		Store: s.db, Queue: s.queue, Catalog: s.platform.catalog, Clock: wallClock{}, Logger: s.log, Timeouts: config.Timeouts.over(options.Timeouts),
 	})
 	if err != nil {
 		return nil, err
