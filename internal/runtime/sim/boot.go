@@ -108,7 +108,10 @@ func (b *boot) run(ctx context.Context) error {
 
 // stage reports that the boot has come to a stage, and stays there as long as it takes.
 func (b *boot) stage(ctx context.Context, stage Stage) error {
-	if !b.cvm.update(b.machine, func(v *view) { v.bootProgress = string(stage) }) {
+	if !b.cvm.update(b.machine, func(v *view) {
+		v.bootProgress = string(stage)
+		b.cvm.tell(eventBootProgress, v.bootProgress)
+	}) {
 		return errSuperseded
 	}
 	b.cvm.console("dstack: %s", stage)
@@ -175,6 +178,9 @@ func (b *boot) identity() (id []byte, firstBoot bool, err error) {
 	}
 	if instance := hex.EncodeToString(id); firstBoot || instance != b.record.Instance {
 		err = b.cvm.persist(b.machine, func(r *record) { r.Seed, r.Instance = hex.EncodeToString(seed), instance })
+	}
+	if err == nil && !b.cvm.update(b.machine, func(*view) { b.cvm.tell(eventInstanceInfo, hex.EncodeToString(id)) }) {
+		err = errSuperseded
 	}
 	return id, firstBoot, err
 }

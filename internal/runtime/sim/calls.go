@@ -202,7 +202,10 @@ func (c *cvm) stop(options runtime.StopOptions) error {
 func (n *Node) runShutdown(c *cvm, m *machine) {
 	m.abortBoot()
 	<-m.booted
-	if !c.update(m, func(v *view) { v.shutdownProgress = string(StagePoweringOff) }) {
+	if !c.update(m, func(v *view) {
+		v.shutdownProgress = string(StagePoweringOff)
+		c.tell(eventShutdownProgress, v.shutdownProgress)
+	}) {
 		return
 	}
 	c.console("dstack: %s", StagePoweringOff)

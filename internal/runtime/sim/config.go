@@ -35,6 +35,8 @@ type Config struct {
 	AuthorizeTries int
 	// AuthorizeRetryDelay is the pause before the second try; it doubles with each. 0 means 250 ms.
 	AuthorizeRetryDelay time.Duration
+	// Host is told what guests tell their host. The default is nobody.
+	Host Host
 	// Faults makes things go wrong. The default is none.
 	Faults *Faults
 	// Logger is told what a VMM would log. The default discards.
@@ -59,6 +61,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.AuthorizeRetryDelay <= 0 {
 		c.AuthorizeRetryDelay = 250 * time.Millisecond
+	}
+	if c.Host == nil {
+		c.Host = noHost{}
 	}
 	if c.Faults == nil {
 		c.Faults = NewFaults()

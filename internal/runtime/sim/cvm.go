@@ -146,10 +146,14 @@ func (c *cvm) powerOff(m *machine, state runtime.State, bootError string) {
 		c.mu.Unlock()
 		return
 	}
+	if bootError != "" {
+		c.tell(eventBootError, bootError)
+	}
 	if c.machine != nil {
 		c.machine.cutOff()
 		c.machine = nil
 		c.record.ExitedAt = now
+		c.node.config.Host.PoweredOff(c.id)
 	}
 	v := &c.view
 	v.state = state
