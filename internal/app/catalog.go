@@ -169,7 +169,7 @@ func (b *builder) node(c NodeConfig) (*control.Node, error) {
 		Capacity: control.Capacity{CVMs: c.Capacity.CVMs, VCPU: c.Capacity.VCPU, MemoryMB: c.Capacity.MemoryMB},
 	}
 	for _, i := range c.Images {
-		image, err := imageOf(i)
+		image, err := imageOf(i, c.Driver == "sim")
 		if err != nil {
 			return nil, err
 		}
@@ -184,8 +184,12 @@ func (b *builder) node(c NodeConfig) (*control.Node, error) {
 }
 
 func (b *builder) driver(c NodeConfig, device common.Hash) (runtime.Runtime, error) {
-	if c.Driver != "sim" {
-		return nil, fmt.Errorf("driver is %q, want sim", c.Driver)
+	switch c.Driver {
+	case "dstack":
+		return b.dstackDriver(c)
+	case "sim":
+	default:
+		return nil, fmt.Errorf("driver is %q, want sim or dstack", c.Driver)
 	}
 	if c.Dir == "" {
 		return nil, errors.New("dir is empty, want the folder of the simulated host")
@@ -202,19 +206,24 @@ func (b *builder) driver(c NodeConfig, device common.Hash) (runtime.Runtime, err
 	return node, nil
 }
 
-func imageOf(c ImageConfig) (control.Image, error) {
+func imageOf(c ImageConfig, simulated bool) (control.Image, error) {
 	if c.Name == "" || len(c.Version) != 3 {
 		return control.Image{}, fmt.Errorf("image %q: want a name and a version of three numbers", c.Name)
 	}
+	image := control.Image{Name: c.Name, Version: [3]int64(c.Version), Dev: c.Dev}
 	hash := common.Hash(sim.SimulatedImageHash(c.Name))
-	if c.Hash != "" {
+	switch {
+	case c.Hash == "" && !simulated:
+		return image, nil // only the host could tell, and its VMM does not
+	case c.Hash != "":
 		given, err := hex.DecodeString(c.Hash)
 		if err != nil || len(given) != len(hash) {
 			return control.Image{}, fmt.Errorf("image %q: hash is %q, want 64 hex digits", c.Name, c.Hash)
 		}
 		hash = common.Hash(given)
 	}
-	return control.Image{Name: c.Name, Version: [3]int64(c.Version), Dev: c.Dev, Hash: hex.EncodeToString(hash[:])}, nil
+	image.Hash = hex.EncodeToString(hash[:])
+	return image, nil
 }
 
 // envRouter opens encrypted environments with the key of the KMS that the app belongs to.

@@ -68,8 +68,9 @@ type NodeConfig struct {
 	Region        string         `koanf:"region"`
 	DeviceID      string         `koanf:"device_id"` // 64 hex; default of the simulator: follows from the name
 	GatewayDomain string         `koanf:"gateway_domain"`
-	Driver        string         `koanf:"driver"` // sim
+	Driver        string         `koanf:"driver"` // sim, dstack
 	Dir           string         `koanf:"dir"`    // of the simulator
+	Dstack        DstackConfig   `koanf:"dstack"` // of the driver dstack
 	Images        []ImageConfig  `koanf:"images"`
 	Capacity      CapacityConfig `koanf:"capacity"`
 }

@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// document makes an app-compose document of a compose text.
+// document makes an app-compose document of a compose text. It opens what a dstack guest needs to be asked for
+// the logs of its containers.
 func document(compose string) []byte {
-	return fmt.Appendf(nil, `{"manifest_version":2,"name":"app","runner":"docker-compose","docker_compose_file":%s,"kms_enabled":true,"gateway_enabled":false,"allowed_envs":[]}`, quote(compose))
+	return fmt.Appendf(nil, `{"manifest_version":2,"name":"app","runner":"docker-compose","docker_compose_file":%s,"kms_enabled":true,"gateway_enabled":true,"public_logs":true,"allowed_envs":[]}`, quote(compose))
 }
 
 func (b *bench) document(app App, version int) []byte {

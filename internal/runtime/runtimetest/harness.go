@@ -40,6 +40,10 @@ type Node struct {
 	// the channel once it does. A call that hangs ends when its runtime is closed. It is nil for a
 	// driver that cannot be held; its calls are then cut off at some point of their own.
 	Interrupt func(id string, call Call, when When) (struck <-chan struct{})
+
+	// LogsEndWithRun says that the logs of containers are inside the guest and are gone with it. Other drivers
+	// still show the last words of what was stopped.
+	LogsEndWithRun bool
 }
 
 // App is how the app of a compose text behaves.

@@ -34,6 +34,12 @@ func logParts(b *bench) {
 	}
 	// The last words of what ran can be read after it was stopped.
 	b.halt()
+	if b.node.LogsEndWithRun {
+		if _, err := b.rt.Logs(b.t.Context(), id, runtime.LogOptions{Container: service}); !errors.Is(err, runtime.ErrNoContainer) {
+			b.t.Errorf("Logs of a container after Stop: %v, want ErrNoContainer", err)
+		}
+		return
+	}
 	if got := lines(b.logs(runtime.LogOptions{Container: service, Tail: len(all)})); !slices.Contains(got, "boom") {
 		b.t.Errorf("log after Stop is %q, want what the app said", got)
 	}
