@@ -86,25 +86,28 @@ func (b *builder) kms(ctx context.Context, c KMSConfig) (*control.KMS, error) {
 	if !ok || kind == api.KMSLegacy {
 		return nil, fmt.Errorf("type is %q, want phala, ethereum or base", c.Type)
 	}
+	service := &control.KMS{
+		ID: c.ID, Slug: c.Slug, Type: kind, URL: c.URL, Version: c.Version, GatewayAppID: c.GatewayAppID,
+	}
+	if service.ID == "" {
+		service.ID = control.StableID("kms_", c.Slug)
+	}
+	if kind.OnChain() {
+		if err := b.chain(ctx, c, service); err != nil {
+			return nil, err
+		}
+	} else {
+		b.router.byID[service.ID] = offChain(b.db)
+	}
 	if c.KeysDir == "" {
-		return nil, errors.New("keys_dir is empty, want the folder of the embedded KMS")
+		return service, b.remoteKMS(c, service)
 	}
 	keys, err := kms.OpenDev(c.KeysDir, rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	service := &control.KMS{
-		ID: c.ID, Slug: c.Slug, Type: kind, URL: c.URL, Version: c.Version, GatewayAppID: c.GatewayAppID, Keys: keys,
-	}
-	if service.ID == "" {
-		service.ID = control.StableID("kms_", c.Slug)
-	}
-	b.opener[service.ID] = keys
-	if !kind.OnChain() {
-		b.router.byID[service.ID] = offChain(b.db)
-		return service, nil
-	}
-	return service, b.chain(ctx, c, service)
+	service.Keys, b.opener[service.ID] = keys, keys
+	return service, nil
 }
 
 // chain connects an on-chain KMS. The chain need not answer now: a server must start without it.

@@ -51,7 +51,14 @@ type KMSConfig struct {
 	URL          string `koanf:"url"`
 	Version      string `koanf:"version"`
 	GatewayAppID string `koanf:"gateway_app_id"`
-	KeysDir      string `koanf:"keys_dir"` // folder of the embedded development KMS
+	KeysDir      string `koanf:"keys_dir"` // folder of the embedded development KMS; empty: the dstack-kms at url
+
+	// Of the dstack-kms at url.
+	K256Pubkey         string `koanf:"k256_pubkey"`          // its root key, hex; default: the one that the KMS contract names
+	CAFile             string `koanf:"ca_file"`              // PEM; default: the roots of the system
+	ServerName         string `koanf:"server_name"`          // in its certificate; default: the host of url
+	InsecureSkipVerify bool   `koanf:"insecure_skip_verify"` // takes any certificate; answers are signed all the same
+	AllowUnstamped     bool   `koanf:"allow_unstamped"`      // takes keys whose signature has no time
 
 	ChainID         int64    `koanf:"chain_id"`
 	ChainName       string   `koanf:"chain_name"`

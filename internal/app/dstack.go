@@ -1,8 +1,6 @@
 package app
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -48,7 +46,7 @@ func (b *builder) dstackDriver(c NodeConfig) (runtime.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	security, err := d.tls()
+	security, err := tlsFiles{ca: d.CAFile, cert: d.CertFile, key: d.KeyFile, serverName: d.ServerName}.config()
 	if err != nil {
 		return nil, err
 	}
@@ -69,40 +67,11 @@ func secret(name, value, file string) (string, error) {
 		return value, nil
 	}
 	if value != "" {
-		return "", fmt.Errorf("dstack: both %s and %s_file are given, want one of them", name, name)
+		return "", fmt.Errorf("both %s and %s_file are given, want one of them", name, name)
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return "", fmt.Errorf("dstack: %s_file: %w", name, err)
+		return "", fmt.Errorf("%s_file: %w", name, err)
 	}
 	return strings.TrimSpace(string(text)), nil
-}
-
-// tls is how https is spoken; nil for the defaults.
-func (d DstackConfig) tls() (*tls.Config, error) {
-	if d.CAFile == "" && d.CertFile == "" && d.KeyFile == "" && d.ServerName == "" {
-		return nil, nil //nolint:nilnil // "nothing to change" is an answer here
-	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: d.ServerName}
-	if d.CAFile != "" {
-		pem, err := os.ReadFile(d.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("dstack: ca_file: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("dstack: ca_file %s holds no certificate in PEM", d.CAFile)
-		}
-	}
-	if (d.CertFile == "") != (d.KeyFile == "") {
-		return nil, errors.New("dstack: cert_file and key_file go together")
-	}
-	if d.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(d.CertFile, d.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("dstack: cert_file: %w", err)
-		}
-		config.Certificates = []tls.Certificate{pair}
-	}
-	return config, nil
 }

@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
+	"github.com/lockstep-cvm/lockstep/internal/prpc"
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
 	"github.com/lockstep-cvm/lockstep/internal/runtime/dstack/vmmrpc"
 )
@@ -36,10 +36,8 @@ type client struct {
 
 var errClosed = fmt.Errorf("%w: driver is closed", runtime.ErrUnreachable)
 
-const (
-	maxAnswer    = 256 << 20 // bytes: a status of many VMs carries their documents
-	maxErrorText = 2000      // bytes
-)
+// maxAnswer is in bytes: a status of many VMs carries their documents.
+const maxAnswer = 256 << 20
 
 func newClient(config Config) (*client, error) {
 	base, transport, err := config.base()
@@ -142,30 +140,13 @@ func parseAnswer(name string, code int, body []byte, answer any) error {
 		}
 		return nil
 	case code == http.StatusBadRequest:
-		return &RPCError{Method: name, Text: errorText(body)}
+		return &RPCError{Method: name, Text: prpc.ErrorText(body)}
 	case code == http.StatusRequestEntityTooLarge:
 		return &RPCError{Method: name, Text: fmt.Sprintf("the request is longer than its limit (%d bytes unless it is configured otherwise)", vmmrpc.MaxBody)}
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		return fmt.Errorf("%w: %s: the VMM does not let us in (%d); check token, user and password of the node", runtime.ErrUnreachable, name, code)
 	}
-	return fmt.Errorf("%w: %s: status %d: %s", runtime.ErrUnreachable, name, code, errorText(body))
-}
-
-// errorText is what the VMM says in an error body, or the body itself where it is none.
-func errorText(body []byte) string {
-	var parsed vmmrpc.Error
-	text := strings.TrimSpace(string(body[:min(len(body), maxErrorText)]))
-	if json.Unmarshal(body, &parsed) == nil && parsed.Error != "" {
-		text = parsed.Error
-	}
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if len(text) > maxErrorText {
-		text = strings.ToValidUTF8(text[:maxErrorText], "") + " …"
-	}
-	if text == "" {
-		return "no reason given"
-	}
-	return text
+	return fmt.Errorf("%w: %s: status %d: %s", runtime.ErrUnreachable, name, code, prpc.ErrorText(body))
 }
 
 // pause waits, or ends with the context or the driver.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockstep-cvm/lockstep/internal/prpc"
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
 	"github.com/lockstep-cvm/lockstep/internal/runtime/dstack/vmmrpc"
 )
@@ -153,7 +154,7 @@ func (d *Driver) open(ctx context.Context, what string, client *http.Client, r *
 		err = errNoRoute
 	case response.StatusCode != http.StatusOK:
 		var body []byte
-		if body, err = io.ReadAll(io.LimitReader(response.Body, maxErrorText)); err == nil {
+		if body, err = io.ReadAll(io.LimitReader(response.Body, prpc.MaxErrorText)); err == nil {
 			err = parseAnswer(what, response.StatusCode, body, nil)
 		} else {
 			err = d.client.failed(ctx, what, err)

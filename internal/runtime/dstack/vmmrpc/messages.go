@@ -3,6 +3,14 @@
 // is not set is null. A client and a server of the RPC share it, so that it is written down once.
 package vmmrpc
 
+import "github.com/lockstep-cvm/lockstep/internal/prpc"
+
+// Bytes is hex in JSON.
+type Bytes = prpc.Bytes
+
+// Error is the body of every answer with status 400.
+type Error = prpc.Error
+
 // Methods of the VMM, called with POST /prpc/<Method>.
 const (
 	CreateVM               = "CreateVm"
@@ -67,11 +75,6 @@ const PoweringOff = "powering off"
 // ID names a VM. Its id is a UUID that the VMM draws.
 type ID struct {
 	ID string `json:"id"`
-}
-
-// Error is the body of every answer with status 400.
-type Error struct {
-	Error string `json:"error"`
 }
 
 // VMConfiguration is what a VM is made from.

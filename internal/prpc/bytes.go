@@ -1,4 +1,6 @@
-package vmmrpc
+// Package prpc holds what dstack's services have in common on the wire: their RPC is protobuf messages, in JSON
+// where the client asks for it, over HTTP.
+package prpc
 
 import (
 	"encoding/hex"
@@ -21,7 +23,7 @@ func (b Bytes) MarshalJSON() ([]byte, error) {
 func (b *Bytes) UnmarshalJSON(text []byte) error {
 	var digits *string
 	if err := json.Unmarshal(text, &digits); err != nil {
-		return fmt.Errorf("vmmrpc: bytes are %.40s, want a string of hex digits", text)
+		return fmt.Errorf("prpc: bytes are %.40s, want a string of hex digits", text)
 	}
 	*b = nil
 	if digits == nil || *digits == "" {
@@ -29,7 +31,7 @@ func (b *Bytes) UnmarshalJSON(text []byte) error {
 	}
 	decoded, err := hex.DecodeString(*digits)
 	if err != nil {
-		return fmt.Errorf("vmmrpc: bytes are not hex: %w", err)
+		return fmt.Errorf("prpc: bytes are not hex: %w", err)
 	}
 	*b = decoded
 	return nil
