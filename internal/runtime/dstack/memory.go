@@ -32,6 +32,9 @@ func (t *times) began(at time.Time) { t.started, t.up = at, true }
 
 // observe takes what the VMM says now. Texts that are no ages count as none.
 func (t *times) observe(info vmmrpc.VMInfo, down bool, now time.Time) (started, exited time.Time) {
+	if !t.up && !down {
+		t.started = time.Time{} // somebody else powered it on: what was seen is of an earlier boot
+	}
 	t.started = t.fit(t.started, info.Uptime, now, false)
 	t.exited = t.fit(t.exited, optional(info.ExitedAt), now, t.up && down)
 	if !t.exited.IsZero() && t.exited.Before(t.started) && down {

@@ -2,9 +2,11 @@ package vmmtest
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"strconv"
 
+	"github.com/lockstep-cvm/lockstep/internal/runtime/dstack/vmmrpc"
 	"github.com/lockstep-cvm/lockstep/internal/runtime/sim"
 )
 
@@ -89,7 +91,7 @@ func (v *VMM) serveAdmin(mux *http.ServeMux) {
 
 func (v *VMM) admin(do func(body []byte, r *http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		body, _, err := readRequest(w, r, methods["Version"])
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, vmmrpc.MaxBody))
 		var answer any
 		if err == nil {
 			answer, err = do(body, r)
