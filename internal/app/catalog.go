@@ -77,8 +77,11 @@ func (b *builder) build(ctx context.Context) error {
 		nodes = append(nodes, node)
 	}
 	var err error
-	b.platform.catalog, err = control.NewCatalog(nodes, services)
-	return err
+	if b.platform.catalog, err = control.NewCatalog(nodes, services); err != nil {
+		return err
+	}
+	b.platform.closers = append(b.platform.closers, probeNodes(ctx, nodes, b.log))
+	return nil
 }
 
 func (b *builder) kms(ctx context.Context, c KMSConfig) (*control.KMS, error) {

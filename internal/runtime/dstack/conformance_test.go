@@ -62,7 +62,7 @@ type host struct {
 	dir string
 }
 
-func newHost(t *testing.T, config vmmtest.Config) *host {
+func newHost(t testing.TB, config vmmtest.Config) *host {
 	t.Helper()
 	h := &host{kms: &switchedKMS{}, dir: config.Dir}
 	if h.dir == "" {
@@ -84,7 +84,7 @@ func newHost(t *testing.T, config vmmtest.Config) *host {
 	return h
 }
 
-func (h *host) serveTCP(t *testing.T, handler http.Handler) string {
+func (h *host) serveTCP(t testing.TB, handler http.Handler) string {
 	server := httptest.NewServer(handler)
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
 	return server.URL

@@ -160,6 +160,7 @@ type switchedKMS struct {
 	mu     sync.Mutex
 	reason string
 	asked  int
+	last   kms.BootInfo
 }
 
 func (k *switchedKMS) deny(reason string) {
@@ -174,9 +175,16 @@ func (k *switchedKMS) times() int {
 	return k.asked
 }
 
-func (k *switchedKMS) AuthorizeBoot(context.Context, kms.BootInfo) (kms.Decision, error) {
+// image is the OS image hash that the last guest measured.
+func (k *switchedKMS) image() [32]byte {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.asked++
+	return k.last.OSImageHash
+}
+
+func (k *switchedKMS) AuthorizeBoot(_ context.Context, info kms.BootInfo) (kms.Decision, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.asked, k.last = k.asked+1, info
 	return kms.Decision{Allowed: k.reason == "", Reason: k.reason}, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/lockstep-cvm/lockstep/internal/kms"
 	"github.com/lockstep-cvm/lockstep/internal/runtime/dstack/vmmrpc"
 	"github.com/lockstep-cvm/lockstep/internal/runtime/dstack/vmmtest"
+	"github.com/lockstep-cvm/lockstep/internal/runtime/sim"
 )
 
 func hashOf(document string) string { return appcompose.Hash([]byte(document)).String() }
@@ -324,5 +325,21 @@ func TestEnvironmentKey(t *testing.T) {
 	root := h.config.Keys.K256PublicKey()
 	if err != nil || signer != root {
 		t.Errorf("signed by %s, %v; want %s", hex.EncodeToString(signer[:]), err, hex.EncodeToString(root[:]))
+	}
+}
+
+func TestAnotherImageIsMeasured(t *testing.T) {
+	h := newHost(t, nil)
+	id := h.create("app", document(1, "", ""), false)
+	h.until(id, "the boot", done)
+	before := h.kms.image()
+	h.must("/prpc/StopVm", vmmrpc.ID{ID: id}, nil)
+	h.until(id, "the stop", in("stopped"))
+	image := "dstack-dev-0.5.5"
+	h.must("/prpc/UpdateVm", vmmrpc.UpdateVMRequest{ID: id, Image: &image}, nil)
+	h.must("/prpc/StartVm", vmmrpc.ID{ID: id}, nil)
+	h.until(id, "the boot", done)
+	if after := h.kms.image(); before != sim.SimulatedImageHash("dstack-0.5.5") || after != sim.SimulatedImageHash(image) {
+		t.Errorf("image hashes %x, then %x", before, after)
 	}
 }

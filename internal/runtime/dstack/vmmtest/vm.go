@@ -201,6 +201,9 @@ func (m *vm) bootGuest(ctx context.Context) error {
 		Resources: runtime.Resources{VCPU: int(manifest.VCPU), MemoryMB: int(manifest.Memory), DiskGB: int(manifest.DiskSize)},
 	})
 	if err == nil {
+		err = v.guests.SetImage(ctx, manifest.ID, manifest.Image)
+	}
+	if err == nil {
 		err = v.guests.Apply(ctx, manifest.ID, config)
 	}
 	if err == nil {
