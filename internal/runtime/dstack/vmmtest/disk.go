@@ -20,10 +20,12 @@ import (
 //	<dir>/vm/<vm id>/shared/.user-config
 //	<dir>/vm/<vm id>/booted/app-compose.json   what the last boot read; a guest knows it, the VMM does not look
 //	<dir>/guests/<vm id>/                      the guest, see runtime/sim
+//	<dir>/lock                                 held by the VMM that uses the disk
 //
 // As with the VMM, nothing is flushed: it survives the end of the process at any point, not of the machine.
 // Unlike with the VMM, a file is replaced whole or not at all.
 const (
+	lockFile     = "lock"
 	manifestFile = "vm-manifest.json"
 	sharedDir    = "shared"
 	bootedDir    = "booted"

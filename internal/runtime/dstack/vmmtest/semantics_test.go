@@ -343,3 +343,10 @@ func TestAnotherImageIsMeasured(t *testing.T) {
 		t.Errorf("image hashes %x, then %x", before, after)
 	}
 }
+
+func TestOneVMMToADisk(t *testing.T) {
+	h := newHost(t, nil)
+	if _, err := vmmtest.New(h.config); err == nil || !strings.Contains(err.Error(), "another VMM") {
+		t.Errorf("a second VMM on one disk: %v", err)
+	}
+}

@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+
+	"github.com/gofrs/flock"
 
 	"github.com/lockstep-cvm/lockstep/internal/runtime/sim"
 )
@@ -24,6 +27,7 @@ type VMM struct {
 	context     context.Context // ends when the VMM is closed
 	cancel      context.CancelFunc
 	running     sync.WaitGroup // goroutines
+	held        *flock.Flock   // keeps a second VMM off the disk
 
 	mu       sync.Mutex
 	shut     bool
@@ -39,6 +43,27 @@ func New(config Config) (*VMM, error) {
 	if config.Dir == "" || config.Authorizer == nil {
 		return nil, errors.New("vmmtest: config needs Dir and Authorizer")
 	}
+	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("vmmtest: create disk of the host: %w", err)
+	}
+	// The system gives it back when the process ends, however it ends.
+	held := flock.New(filepath.Join(config.Dir, lockFile))
+	if ok, err := held.TryLock(); err != nil || !ok {
+		return nil, errors.Join(fmt.Errorf("vmmtest: %s is used by another VMM", config.Dir), err)
+	}
+	v, err := open(config)
+	if err != nil {
+		return nil, errors.Join(err, held.Close())
+	}
+	v.held = held
+	if err := v.recover(); err != nil {
+		return nil, errors.Join(err, v.Close())
+	}
+	return v, nil
+}
+
+// open reads the disk and powers the guests on that ran.
+func open(config Config) (*VMM, error) {
 	v := &VMM{config: config.withDefaults(), disk: disk(filepath.Join(config.Dir, "vm")), vms: map[string]*vm{}}
 	if v.config.Rand == nil {
 		v.config.Rand = rand.Reader
@@ -69,16 +94,13 @@ func New(config Config) (*VMM, error) {
 		v.cancel()
 		return nil, err
 	}
-	if err := v.recover(manifests); err != nil {
-		return nil, errors.Join(err, v.Close())
-	}
 	return v, nil
 }
 
 // recover brings guests in line with what the VMM meant when it ended.
-func (v *VMM) recover(manifests []manifest) error {
-	for _, m := range manifests {
-		machine := v.vms[m.ID]
+func (v *VMM) recover() error {
+	for _, machine := range v.list() {
+		m := machine.snapshot()
 		switch {
 		case m.Removing:
 			machine.spawnRemove()
@@ -102,7 +124,7 @@ func (v *VMM) Close() error {
 	v.mu.Unlock()
 	v.cancel()
 	v.running.Wait()
-	return v.guests.Close()
+	return errors.Join(v.guests.Close(), v.held.Close())
 }
 
 // Faults are what goes wrong with the RPC. See Config.Guests for what goes wrong inside guests.
