@@ -41,6 +41,9 @@ func probeNode(ctx context.Context, node *control.Node, prober runtime.Prober, l
 		return
 	}
 	log.InfoContext(ctx, "node answers", "version", m.Version, "gpus", len(m.GPUs))
+	if m.Simulated {
+		log.WarnContext(ctx, "node is a simulated host: no TEE is behind it")
+	}
 	for _, image := range node.Images {
 		if !slices.Contains(m.Images, image.Name) {
 			log.WarnContext(ctx, "node lacks an OS image that its settings name", "image", image.Name)

@@ -36,6 +36,7 @@ func TestProbeNode(t *testing.T) {
 		"image":         {func(m *runtime.Machine) { m.Images = nil }, nil, []string{"lacks an OS image", "dstack-0.5.5"}},
 		"gateway":       {func(m *runtime.Machine) { m.GatewayDomain = "other.test" }, nil, []string{"gateway_domain", "other.test"}},
 		"capacity":      {func(m *runtime.Machine) { m.Limits.VCPU = 4 }, nil, []string{"capacity is more", "limit=vcpu", "says=4"}},
+		"simulated":     {func(m *runtime.Machine) { m.Simulated = true }, nil, []string{"no TEE"}},
 		"no answer":     {func(*runtime.Machine) {}, errors.New("dial failed"), []string{"does not answer", "dial failed"}},
 	} {
 		machine := good

@@ -11,6 +11,7 @@ type Prober interface {
 // Machine is what a machine says of itself. Zero values mean that it does not say.
 type Machine struct {
 	Version       string
+	Simulated     bool // it says itself that no TEE is behind it
 	Limits        Limits
 	GatewayDomain string // under which its gateway serves CVMs
 	Images        []string

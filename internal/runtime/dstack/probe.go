@@ -32,7 +32,7 @@ func (d *Driver) Probe(ctx context.Context) (runtime.Machine, error) {
 	if err != nil {
 		return runtime.Machine{}, err
 	}
-	m := runtime.Machine{Version: version.Version}
+	m := runtime.Machine{Version: version.Version, Simulated: version.Rev == vmmrpc.SimulatedRev}
 	if r := meta.Resources; r != nil {
 		m.Limits = runtime.Limits{CVMs: int64(r.MaxCVMNumber), VCPU: int64(r.MaxAllocableVCPU), MemoryMB: int64(r.MaxAllocableMemoryInMB)}
 	}

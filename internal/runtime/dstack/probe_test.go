@@ -20,7 +20,7 @@ func TestProbe(t *testing.T) {
 		},
 	})
 	m, err := b.Probe(t.Context())
-	if err != nil || m.Version != "0.6.0" || m.Limits != (runtime.Limits{CVMs: 7, VCPU: 32, MemoryMB: 65536}) || m.GatewayDomain != "apps.test" ||
+	if err != nil || m.Version != "0.6.0" || !m.Simulated || m.Limits != (runtime.Limits{CVMs: 7, VCPU: 32, MemoryMB: 65536}) || m.GatewayDomain != "apps.test" ||
 		!slices.Equal(m.Images, []string{"dstack-0.5.5", "dstack-dev-0.5.5"}) ||
 		!slices.Equal(m.GPUs, []runtime.GPU{{Slot: "18:00.0", ProductID: "10de:2335", Description: "H200", Free: true}}) {
 		t.Errorf("%+v, %v", m, err)

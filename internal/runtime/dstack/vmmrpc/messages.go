@@ -69,6 +69,9 @@ const (
 	ProgressNone    = "N/A"     // the image reports none
 )
 
+// SimulatedRev is what `lockstep vmm-sim` says in place of a commit, so that nobody takes it for a real host.
+const SimulatedRev = "lockstep-vmm-sim"
+
 // PoweringOff is the shutdown progress after which the VMM no longer means the VM to run.
 const PoweringOff = "powering off"
 

@@ -12,7 +12,7 @@ import (
 // appVersion is the version that the VMM claims to be.
 const (
 	vmmVersion = "0.6.0"
-	vmmRev     = "lockstep-vmm-sim"
+	vmmRev     = vmmrpc.SimulatedRev
 	appVersion = "v" + vmmVersion + " (" + vmmRev + ")"
 )
 
