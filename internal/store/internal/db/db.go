@@ -27,6 +27,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.countCVMsStmt, err = db.PrepareContext(ctx, countCVMs); err != nil {
 		return nil, fmt.Errorf("error preparing query CountCVMs: %w", err)
 	}
+	if q.findActiveRolloutStmt, err = db.PrepareContext(ctx, findActiveRollout); err != nil {
+		return nil, fmt.Errorf("error preparing query FindActiveRollout: %w", err)
+	}
 	if q.findCVMsByAppStmt, err = db.PrepareContext(ctx, findCVMsByApp); err != nil {
 		return nil, fmt.Errorf("error preparing query FindCVMsByApp: %w", err)
 	}
@@ -51,6 +54,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.findProvisionsStmt, err = db.PrepareContext(ctx, findProvisions); err != nil {
 		return nil, fmt.Errorf("error preparing query FindProvisions: %w", err)
 	}
+	if q.findRolloutOfUpdateStmt, err = db.PrepareContext(ctx, findRolloutOfUpdate); err != nil {
+		return nil, fmt.Errorf("error preparing query FindRolloutOfUpdate: %w", err)
+	}
 	if q.getAPIKeyStmt, err = db.PrepareContext(ctx, getAPIKey); err != nil {
 		return nil, fmt.Errorf("error preparing query GetAPIKey: %w", err)
 	}
@@ -68,6 +74,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.getRevisionStmt, err = db.PrepareContext(ctx, getRevision); err != nil {
 		return nil, fmt.Errorf("error preparing query GetRevision: %w", err)
+	}
+	if q.getRolloutStmt, err = db.PrepareContext(ctx, getRollout); err != nil {
+		return nil, fmt.Errorf("error preparing query GetRollout: %w", err)
 	}
 	if q.getUpdateStmt, err = db.PrepareContext(ctx, getUpdate); err != nil {
 		return nil, fmt.Errorf("error preparing query GetUpdate: %w", err)
@@ -96,6 +105,15 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.insertRevisionStmt, err = db.PrepareContext(ctx, insertRevision); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertRevision: %w", err)
 	}
+	if q.insertRolloutStmt, err = db.PrepareContext(ctx, insertRollout); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertRollout: %w", err)
+	}
+	if q.insertRolloutEventStmt, err = db.PrepareContext(ctx, insertRolloutEvent); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertRolloutEvent: %w", err)
+	}
+	if q.insertRolloutTargetStmt, err = db.PrepareContext(ctx, insertRolloutTarget); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertRolloutTarget: %w", err)
+	}
 	if q.insertUpdateStmt, err = db.PrepareContext(ctx, insertUpdate); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertUpdate: %w", err)
 	}
@@ -117,8 +135,20 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listCVMsStmt, err = db.PrepareContext(ctx, listCVMs); err != nil {
 		return nil, fmt.Errorf("error preparing query ListCVMs: %w", err)
 	}
+	if q.listOpenRolloutsStmt, err = db.PrepareContext(ctx, listOpenRollouts); err != nil {
+		return nil, fmt.Errorf("error preparing query ListOpenRollouts: %w", err)
+	}
 	if q.listOpenUpdatesStmt, err = db.PrepareContext(ctx, listOpenUpdates); err != nil {
 		return nil, fmt.Errorf("error preparing query ListOpenUpdates: %w", err)
+	}
+	if q.listRolloutEventsStmt, err = db.PrepareContext(ctx, listRolloutEvents); err != nil {
+		return nil, fmt.Errorf("error preparing query ListRolloutEvents: %w", err)
+	}
+	if q.listRolloutTargetsStmt, err = db.PrepareContext(ctx, listRolloutTargets); err != nil {
+		return nil, fmt.Errorf("error preparing query ListRolloutTargets: %w", err)
+	}
+	if q.listRolloutsStmt, err = db.PrepareContext(ctx, listRollouts); err != nil {
+		return nil, fmt.Errorf("error preparing query ListRollouts: %w", err)
 	}
 	if q.listUpdateEventsStmt, err = db.PrepareContext(ctx, listUpdateEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query ListUpdateEvents: %w", err)
@@ -153,6 +183,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.setCVMStateStmt, err = db.PrepareContext(ctx, setCVMState); err != nil {
 		return nil, fmt.Errorf("error preparing query SetCVMState: %w", err)
 	}
+	if q.setRolloutStmt, err = db.PrepareContext(ctx, setRollout); err != nil {
+		return nil, fmt.Errorf("error preparing query SetRollout: %w", err)
+	}
+	if q.setRolloutTargetStmt, err = db.PrepareContext(ctx, setRolloutTarget); err != nil {
+		return nil, fmt.Errorf("error preparing query SetRolloutTarget: %w", err)
+	}
 	if q.setUpdateNoteStmt, err = db.PrepareContext(ctx, setUpdateNote); err != nil {
 		return nil, fmt.Errorf("error preparing query SetUpdateNote: %w", err)
 	}
@@ -173,6 +209,11 @@ func (q *Queries) Close() error {
 	if q.countCVMsStmt != nil {
 		if cerr := q.countCVMsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countCVMsStmt: %w", cerr)
+		}
+	}
+	if q.findActiveRolloutStmt != nil {
+		if cerr := q.findActiveRolloutStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing findActiveRolloutStmt: %w", cerr)
 		}
 	}
 	if q.findCVMsByAppStmt != nil {
@@ -215,6 +256,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing findProvisionsStmt: %w", cerr)
 		}
 	}
+	if q.findRolloutOfUpdateStmt != nil {
+		if cerr := q.findRolloutOfUpdateStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing findRolloutOfUpdateStmt: %w", cerr)
+		}
+	}
 	if q.getAPIKeyStmt != nil {
 		if cerr := q.getAPIKeyStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getAPIKeyStmt: %w", cerr)
@@ -243,6 +289,11 @@ func (q *Queries) Close() error {
 	if q.getRevisionStmt != nil {
 		if cerr := q.getRevisionStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getRevisionStmt: %w", cerr)
+		}
+	}
+	if q.getRolloutStmt != nil {
+		if cerr := q.getRolloutStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getRolloutStmt: %w", cerr)
 		}
 	}
 	if q.getUpdateStmt != nil {
@@ -290,6 +341,21 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing insertRevisionStmt: %w", cerr)
 		}
 	}
+	if q.insertRolloutStmt != nil {
+		if cerr := q.insertRolloutStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertRolloutStmt: %w", cerr)
+		}
+	}
+	if q.insertRolloutEventStmt != nil {
+		if cerr := q.insertRolloutEventStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertRolloutEventStmt: %w", cerr)
+		}
+	}
+	if q.insertRolloutTargetStmt != nil {
+		if cerr := q.insertRolloutTargetStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertRolloutTargetStmt: %w", cerr)
+		}
+	}
 	if q.insertUpdateStmt != nil {
 		if cerr := q.insertUpdateStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing insertUpdateStmt: %w", cerr)
@@ -325,9 +391,29 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listCVMsStmt: %w", cerr)
 		}
 	}
+	if q.listOpenRolloutsStmt != nil {
+		if cerr := q.listOpenRolloutsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listOpenRolloutsStmt: %w", cerr)
+		}
+	}
 	if q.listOpenUpdatesStmt != nil {
 		if cerr := q.listOpenUpdatesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listOpenUpdatesStmt: %w", cerr)
+		}
+	}
+	if q.listRolloutEventsStmt != nil {
+		if cerr := q.listRolloutEventsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listRolloutEventsStmt: %w", cerr)
+		}
+	}
+	if q.listRolloutTargetsStmt != nil {
+		if cerr := q.listRolloutTargetsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listRolloutTargetsStmt: %w", cerr)
+		}
+	}
+	if q.listRolloutsStmt != nil {
+		if cerr := q.listRolloutsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listRolloutsStmt: %w", cerr)
 		}
 	}
 	if q.listUpdateEventsStmt != nil {
@@ -383,6 +469,16 @@ func (q *Queries) Close() error {
 	if q.setCVMStateStmt != nil {
 		if cerr := q.setCVMStateStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setCVMStateStmt: %w", cerr)
+		}
+	}
+	if q.setRolloutStmt != nil {
+		if cerr := q.setRolloutStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setRolloutStmt: %w", cerr)
+		}
+	}
+	if q.setRolloutTargetStmt != nil {
+		if cerr := q.setRolloutTargetStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setRolloutTargetStmt: %w", cerr)
 		}
 	}
 	if q.setUpdateNoteStmt != nil {
@@ -445,6 +541,7 @@ type Queries struct {
 	db                          DBTX
 	tx                          *sql.Tx
 	countCVMsStmt               *sql.Stmt
+	findActiveRolloutStmt       *sql.Stmt
 	findCVMsByAppStmt           *sql.Stmt
 	findCVMsByHashIDStmt        *sql.Stmt
 	findCVMsByInstanceStmt      *sql.Stmt
@@ -453,12 +550,14 @@ type Queries struct {
 	findCandidateStmt           *sql.Stmt
 	findLatestByHashStmt        *sql.Stmt
 	findProvisionsStmt          *sql.Stmt
+	findRolloutOfUpdateStmt     *sql.Stmt
 	getAPIKeyStmt               *sql.Stmt
 	getAPIKeyByHashStmt         *sql.Stmt
 	getAppStmt                  *sql.Stmt
 	getCVMStmt                  *sql.Stmt
 	getDocumentStmt             *sql.Stmt
 	getRevisionStmt             *sql.Stmt
+	getRolloutStmt              *sql.Stmt
 	getUpdateStmt               *sql.Stmt
 	getWorkspaceStmt            *sql.Stmt
 	getWorkspaceBySlugStmt      *sql.Stmt
@@ -468,6 +567,9 @@ type Queries struct {
 	insertFirstUpdateEventsStmt *sql.Stmt
 	insertProvisionStmt         *sql.Stmt
 	insertRevisionStmt          *sql.Stmt
+	insertRolloutStmt           *sql.Stmt
+	insertRolloutEventStmt      *sql.Stmt
+	insertRolloutTargetStmt     *sql.Stmt
 	insertUpdateStmt            *sql.Stmt
 	insertUpdateEventStmt       *sql.Stmt
 	insertWorkspaceStmt         *sql.Stmt
@@ -475,7 +577,11 @@ type Queries struct {
 	lastOutcomeStmt             *sql.Stmt
 	listAPIKeysStmt             *sql.Stmt
 	listCVMsStmt                *sql.Stmt
+	listOpenRolloutsStmt        *sql.Stmt
 	listOpenUpdatesStmt         *sql.Stmt
+	listRolloutEventsStmt       *sql.Stmt
+	listRolloutTargetsStmt      *sql.Stmt
+	listRolloutsStmt            *sql.Stmt
 	listUpdateEventsStmt        *sql.Stmt
 	listUpdatesStmt             *sql.Stmt
 	listWorkspacesStmt          *sql.Stmt
@@ -487,6 +593,8 @@ type Queries struct {
 	putDocumentStmt             *sql.Stmt
 	revokeAPIKeyStmt            *sql.Stmt
 	setCVMStateStmt             *sql.Stmt
+	setRolloutStmt              *sql.Stmt
+	setRolloutTargetStmt        *sql.Stmt
 	setUpdateNoteStmt           *sql.Stmt
 	setUpdateStateStmt          *sql.Stmt
 	setWorkspaceNonceStmt       *sql.Stmt
@@ -498,6 +606,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		db:                          tx,
 		tx:                          tx,
 		countCVMsStmt:               q.countCVMsStmt,
+		findActiveRolloutStmt:       q.findActiveRolloutStmt,
 		findCVMsByAppStmt:           q.findCVMsByAppStmt,
 		findCVMsByHashIDStmt:        q.findCVMsByHashIDStmt,
 		findCVMsByInstanceStmt:      q.findCVMsByInstanceStmt,
@@ -506,12 +615,14 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		findCandidateStmt:           q.findCandidateStmt,
 		findLatestByHashStmt:        q.findLatestByHashStmt,
 		findProvisionsStmt:          q.findProvisionsStmt,
+		findRolloutOfUpdateStmt:     q.findRolloutOfUpdateStmt,
 		getAPIKeyStmt:               q.getAPIKeyStmt,
 		getAPIKeyByHashStmt:         q.getAPIKeyByHashStmt,
 		getAppStmt:                  q.getAppStmt,
 		getCVMStmt:                  q.getCVMStmt,
 		getDocumentStmt:             q.getDocumentStmt,
 		getRevisionStmt:             q.getRevisionStmt,
+		getRolloutStmt:              q.getRolloutStmt,
 		getUpdateStmt:               q.getUpdateStmt,
 		getWorkspaceStmt:            q.getWorkspaceStmt,
 		getWorkspaceBySlugStmt:      q.getWorkspaceBySlugStmt,
@@ -521,6 +632,9 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		insertFirstUpdateEventsStmt: q.insertFirstUpdateEventsStmt,
 		insertProvisionStmt:         q.insertProvisionStmt,
 		insertRevisionStmt:          q.insertRevisionStmt,
+		insertRolloutStmt:           q.insertRolloutStmt,
+		insertRolloutEventStmt:      q.insertRolloutEventStmt,
+		insertRolloutTargetStmt:     q.insertRolloutTargetStmt,
 		insertUpdateStmt:            q.insertUpdateStmt,
 		insertUpdateEventStmt:       q.insertUpdateEventStmt,
 		insertWorkspaceStmt:         q.insertWorkspaceStmt,
@@ -528,7 +642,11 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		lastOutcomeStmt:             q.lastOutcomeStmt,
 		listAPIKeysStmt:             q.listAPIKeysStmt,
 		listCVMsStmt:                q.listCVMsStmt,
+		listOpenRolloutsStmt:        q.listOpenRolloutsStmt,
 		listOpenUpdatesStmt:         q.listOpenUpdatesStmt,
+		listRolloutEventsStmt:       q.listRolloutEventsStmt,
+		listRolloutTargetsStmt:      q.listRolloutTargetsStmt,
+		listRolloutsStmt:            q.listRolloutsStmt,
 		listUpdateEventsStmt:        q.listUpdateEventsStmt,
 		listUpdatesStmt:             q.listUpdatesStmt,
 		listWorkspacesStmt:          q.listWorkspacesStmt,
@@ -540,6 +658,8 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		putDocumentStmt:             q.putDocumentStmt,
 		revokeAPIKeyStmt:            q.revokeAPIKeyStmt,
 		setCVMStateStmt:             q.setCVMStateStmt,
+		setRolloutStmt:              q.setRolloutStmt,
+		setRolloutTargetStmt:        q.setRolloutTargetStmt,
 		setUpdateNoteStmt:           q.setUpdateNoteStmt,
 		setUpdateStateStmt:          q.setUpdateStateStmt,
 		setWorkspaceNonceStmt:       q.setWorkspaceNonceStmt,

@@ -97,6 +97,55 @@ type Revision struct {
 	CreatedAt     column.Time
 }
 
+type Rollout struct {
+	ID             string
+	AppID          string
+	WorkspaceID    string
+	ComposeHash    appcompose.ComposeHash
+	TxHash         string
+	Strategy       column.RolloutStrategy
+	MaxUnavailable int64
+	Canary         int64
+	CanaryBatches  int64
+	MinReady       int64
+	MaxFailures    int64
+	Promoted       bool
+	State          column.RolloutState
+	Reason         string
+	CreatedBy      string
+	CreatedAt      column.Time
+	StateSince     column.Time
+	FinishedAt     *column.Time
+	Version        int64
+}
+
+type RolloutEvent struct {
+	RolloutID string
+	Seq       int64
+	FromState column.RolloutState
+	ToState   column.RolloutState
+	Reason    string
+	Actor     string
+	CreatedAt column.Time
+}
+
+type RolloutTarget struct {
+	RolloutID      string
+	Position       int64
+	CVMID          int64
+	VMUUID         string
+	Batch          int64
+	State          column.TargetState
+	Reason         string
+	FromRevisionID string
+	UpdateID       string
+	RevertID       string
+	Moved          bool
+	Down           bool
+	ReadyAt        column.Time
+	UpdatedAt      column.Time
+}
+
 type Update struct {
 	ID             string
 	CVMID          int64
