@@ -23,6 +23,11 @@ func (noQueue) EnqueueAdvance(context.Context, *store.Tx, string) error {
 	return errors.New("app: key management starts no updates")
 }
 
+// EnqueueRollout implements control.Queue.
+func (noQueue) EnqueueRollout(context.Context, *store.Tx, string) error {
+	return errors.New("app: key management starts no rollouts")
+}
+
 // OpenKeys opens the database of a configuration.
 func OpenKeys(ctx context.Context, config Config) (*Keys, error) {
 	db, err := store.Open(ctx, config.DatabaseURL)

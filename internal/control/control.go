@@ -35,6 +35,8 @@ type Clock interface {
 type Queue interface {
 	// EnqueueAdvance adds, inside tx, the job that calls Service.Run for this update.
 	EnqueueAdvance(ctx context.Context, tx *store.Tx, updateID string) error
+	// EnqueueRollout adds, inside tx, the job that calls Service.RunRollout for this fleet rollout.
+	EnqueueRollout(ctx context.Context, tx *store.Tx, rolloutID string) error
 }
 
 // Timeouts of the parts of an update. Zero values mean the defaults of DefaultTimeouts.
@@ -90,6 +92,7 @@ type Service struct {
 	timeouts Timeouts
 	events   *Broker
 	running  keyed
+	fleets   rerun
 	checker  *appcompose.Checker
 	shown    *lru.Cache[string, *appcompose.Document] // by revision id; revisions and documents never change
 }

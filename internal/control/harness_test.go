@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -49,6 +50,18 @@ func (c *manualClock) advance(d time.Duration) {
 type listQueue struct {
 	mu  sync.Mutex
 	ids []string
+
+	rollouts []string
+}
+
+// EnqueueRollout notes a fleet rollout, each at most once until a test takes it.
+func (q *listQueue) EnqueueRollout(_ context.Context, _ *store.Tx, id string) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !slices.Contains(q.rollouts, id) {
+		q.rollouts = append(q.rollouts, id)
+	}
+	return nil
 }
 
 func (q *listQueue) EnqueueAdvance(_ context.Context, _ *store.Tx, id string) error {

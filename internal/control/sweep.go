@@ -22,7 +22,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 			return fmt.Errorf("sweep update %s: %w", u.ID, err)
 		}
 	}
-	return nil
+	return s.sweepRollouts(ctx)
 }
 
 func (s *Service) sweepOne(ctx context.Context, u store.Update) error {

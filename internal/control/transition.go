@@ -94,6 +94,9 @@ func (s *Service) apply(ctx context.Context, tx *store.Tx, u *store.Update, cvm 
 	if err := s.follow(ctx, tx, &next, cvm, now); err != nil {
 		return err
 	}
+	if err := s.wakeRollout(ctx, tx, &next); err != nil {
+		return err
+	}
 	*u = next
 	return nil
 }

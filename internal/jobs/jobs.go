@@ -22,7 +22,9 @@ import (
 type Handler interface {
 	// Run moves one update on until nothing is left to do.
 	Run(ctx context.Context, updateID string) error
-	// Sweep looks after updates that no job looks after.
+	// RunRollout moves one fleet rollout on until it is final or something else wakes it.
+	RunRollout(ctx context.Context, rolloutID string) error
+	// Sweep looks after updates and rollouts that no job looks after.
 	Sweep(ctx context.Context) error
 }
 
@@ -51,6 +53,14 @@ type advanceArgs struct {
 
 // Kind implements river.JobArgs. The name is stored; it must not change.
 func (advanceArgs) Kind() string { return "advance_update" }
+
+// rolloutArgs is the job that moves a fleet rollout on.
+type rolloutArgs struct {
+	RolloutID string `json:"rollout_id"`
+}
+
+// Kind implements river.JobArgs. The name is stored; it must not change.
+func (rolloutArgs) Kind() string { return "advance_rollout" }
 
 // sweepArgs is the periodic job that leaves no update behind.
 type sweepArgs struct{}
@@ -88,6 +98,13 @@ func New(config Config) (*Queue, error) {
 		err := q.current().Run(ctx, job.Args.UpdateID)
 		if err != nil && ctx.Err() != nil {
 			return river.JobSnooze(0) // the process stops or the time is over; go on where it was left
+		}
+		return err
+	}))
+	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[rolloutArgs]) error {
+		err := q.current().RunRollout(ctx, job.Args.RolloutID)
+		if err != nil && ctx.Err() != nil {
+			return river.JobSnooze(0)
 		}
 		return err
 	}))
@@ -136,6 +153,14 @@ func (q *Queue) current() Handler {
 func (q *Queue) EnqueueAdvance(ctx context.Context, tx *store.Tx, updateID string) error {
 	if _, err := q.client.InsertTx(ctx, tx.SQL, advanceArgs{UpdateID: updateID}, nil); err != nil {
 		return fmt.Errorf("jobs: enqueue update %s: %w", updateID, err)
+	}
+	return nil
+}
+
+// EnqueueRollout adds, inside tx, the job that moves a fleet rollout on.
+func (q *Queue) EnqueueRollout(ctx context.Context, tx *store.Tx, rolloutID string) error {
+	if _, err := q.client.InsertTx(ctx, tx.SQL, rolloutArgs{RolloutID: rolloutID}, nil); err != nil {
+		return fmt.Errorf("jobs: enqueue rollout %s: %w", rolloutID, err)
 	}
 	return nil
 }

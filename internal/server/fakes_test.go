@@ -95,6 +95,8 @@ type noQueue struct{}
 
 func (noQueue) EnqueueAdvance(context.Context, *store.Tx, string) error { return nil }
 
+func (noQueue) EnqueueRollout(context.Context, *store.Tx, string) error { return nil }
+
 // fakeChain allows what tests register.
 type fakeChain struct {
 	mu      sync.Mutex

@@ -48,3 +48,12 @@ VALUES (?1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM rollout_events WHERE rollout_
 
 -- name: ListRolloutEvents :many
 SELECT * FROM rollout_events WHERE rollout_id = ?1 ORDER BY seq;
+
+-- name: IsDocumentOfApp :one
+-- Whether a document ran on a CVM of the app, or was proposed for one.
+SELECT CAST(EXISTS (
+    SELECT 1 FROM revisions WHERE revisions.app_id = ?1 AND revisions.compose_hash = ?2
+) OR EXISTS (
+    SELECT 1 FROM updates JOIN cvms ON cvms.id = updates.cvm_id
+    WHERE cvms.app_id = ?1 AND updates.compose_hash = ?2
+) AS BOOLEAN) AS known;

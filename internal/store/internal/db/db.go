@@ -123,6 +123,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.insertWorkspaceStmt, err = db.PrepareContext(ctx, insertWorkspace); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertWorkspace: %w", err)
 	}
+	if q.isDocumentOfAppStmt, err = db.PrepareContext(ctx, isDocumentOfApp); err != nil {
+		return nil, fmt.Errorf("error preparing query IsDocumentOfApp: %w", err)
+	}
 	if q.isHashAcceptedStmt, err = db.PrepareContext(ctx, isHashAccepted); err != nil {
 		return nil, fmt.Errorf("error preparing query IsHashAccepted: %w", err)
 	}
@@ -371,6 +374,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing insertWorkspaceStmt: %w", cerr)
 		}
 	}
+	if q.isDocumentOfAppStmt != nil {
+		if cerr := q.isDocumentOfAppStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing isDocumentOfAppStmt: %w", cerr)
+		}
+	}
 	if q.isHashAcceptedStmt != nil {
 		if cerr := q.isHashAcceptedStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing isHashAcceptedStmt: %w", cerr)
@@ -573,6 +581,7 @@ type Queries struct {
 	insertUpdateStmt            *sql.Stmt
 	insertUpdateEventStmt       *sql.Stmt
 	insertWorkspaceStmt         *sql.Stmt
+	isDocumentOfAppStmt         *sql.Stmt
 	isHashAcceptedStmt          *sql.Stmt
 	lastOutcomeStmt             *sql.Stmt
 	listAPIKeysStmt             *sql.Stmt
@@ -638,6 +647,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		insertUpdateStmt:            q.insertUpdateStmt,
 		insertUpdateEventStmt:       q.insertUpdateEventStmt,
 		insertWorkspaceStmt:         q.insertWorkspaceStmt,
+		isDocumentOfAppStmt:         q.isDocumentOfAppStmt,
 		isHashAcceptedStmt:          q.isHashAcceptedStmt,
 		lastOutcomeStmt:             q.lastOutcomeStmt,
 		listAPIKeysStmt:             q.listAPIKeysStmt,

@@ -192,6 +192,23 @@ func (q *Queries) InsertRolloutTarget(ctx context.Context, arg InsertRolloutTarg
 	return err
 }
 
+const isDocumentOfApp = `-- name: IsDocumentOfApp :one
+SELECT CAST(EXISTS (
+    SELECT 1 FROM revisions WHERE revisions.app_id = ?1 AND revisions.compose_hash = ?2
+) OR EXISTS (
+    SELECT 1 FROM updates JOIN cvms ON cvms.id = updates.cvm_id
+    WHERE cvms.app_id = ?1 AND updates.compose_hash = ?2
+) AS BOOLEAN) AS known
+`
+
+// Whether a document ran on a CVM of the app, or was proposed for one.
+func (q *Queries) IsDocumentOfApp(ctx context.Context, appID string, composeHash appcompose.ComposeHash) (bool, error) {
+	row := q.queryRow(ctx, q.isDocumentOfAppStmt, isDocumentOfApp, appID, composeHash)
+	var known bool
+	err := row.Scan(&known)
+	return known, err
+}
+
 const listOpenRollouts = `-- name: ListOpenRollouts :many
 SELECT id, app_id, workspace_id, compose_hash, tx_hash, strategy, max_unavailable, canary, canary_batches, min_ready, max_failures, promoted, state, reason, created_by, created_at, state_since, finished_at, version FROM rollouts WHERE state IN ('running', 'paused', 'rolling_back') ORDER BY id
 `

@@ -1,0 +1,224 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/lockstep-cvm/lockstep/internal/runtime"
+	"github.com/lockstep-cvm/lockstep/internal/store"
+	"github.com/lockstep-cvm/lockstep/internal/store/column"
+)
+
+// look takes up what has become of a CVM since the last step.
+func (f *fleetStep) look(ctx context.Context, i int) error {
+	switch f.targets[i].State {
+	case column.TargetUpdating:
+		return f.lookAtUpdate(ctx, i)
+	case column.TargetSettling:
+		return f.lookAtHealth(ctx, i)
+	case column.TargetReverting:
+		return f.lookAtRevert(ctx, i)
+	case column.TargetPending, column.TargetDone, column.TargetFailed, column.TargetSkipped, column.TargetReverted, column.TargetStuck:
+	}
+	return nil
+}
+
+func (f *fleetStep) lookAtUpdate(ctx context.Context, i int) error {
+	t := &f.targets[i]
+	u, err := f.store.Read().GetUpdate(ctx, t.UpdateID)
+	if err != nil {
+		return fmt.Errorf("update %s: %w", t.UpdateID, err)
+	}
+	back := f.row.State == column.RolloutRollingBack
+	switch u.State {
+	case column.Succeeded:
+		t.Moved = true
+		t.ReadyAt = column.At(u.FinishedAt.Add(policy(&f.row).MinReady))
+		if err := f.set(i, column.TargetSettling, "runs the document; has to stay healthy for %s", policy(&f.row).MinReady); err != nil || back {
+			return err
+		}
+		return f.lookAtHealth(ctx, i)
+	case column.Failed:
+		t.Down = true
+		return f.set(i, column.TargetFailed, "%s", outcome(&u))
+	case column.AwaitingApproval: // the approval was lost before anything was stopped
+		f.cancel = append(f.cancel, u.ID)
+	case column.RolledBack, column.Cancelled, column.Expired, column.Superseded:
+	case column.Proposed, column.Approved, column.RollingOut, column.Verifying, column.RollingBack:
+		if back && u.State == column.Approved {
+			f.cancel = append(f.cancel, u.ID) // nothing was stopped yet
+			return f.set(i, column.TargetReverted, "its update was given up before anything was stopped")
+		}
+		return nil // its end wakes the rollout
+	}
+	if back {
+		return f.set(i, column.TargetReverted, "its update ended %s; the CVM kept what it ran", u.State)
+	}
+	return f.set(i, column.TargetFailed, "%s", outcome(&u))
+}
+
+func (f *fleetStep) lookAtRevert(ctx context.Context, i int) error {
+	t := &f.targets[i]
+	u, err := f.store.Read().GetUpdate(ctx, t.RevertID)
+	if err != nil {
+		return fmt.Errorf("update %s: %w", t.RevertID, err)
+	}
+	switch {
+	case u.State == column.Succeeded:
+		t.Moved, t.Down = false, false
+		return f.set(i, column.TargetReverted, "runs again what it ran before")
+	case u.State == column.AwaitingApproval:
+		f.cancel = append(f.cancel, u.ID)
+	case !u.State.Final():
+		return nil
+	}
+	t.Down = u.State == column.Failed
+	return f.set(i, column.TargetStuck, "could not go back: %s", outcome(&u))
+}
+
+// outcome tells how an update ended, in its own words.
+func outcome(u *store.Update) string {
+	text := fmt.Sprintf("its update is %s: %s", u.State, u.Reason)
+	if u.Error != "" {
+		text += ": " + u.Error
+	}
+	return text
+}
+
+// lookAtHealth watches a CVM that has to stay healthy.
+func (f *fleetStep) lookAtHealth(ctx context.Context, i int) error {
+	t := &f.targets[i]
+	row, err := f.store.Read().GetCVM(ctx, t.CVMID)
+	if errors.Is(err, store.ErrNotFound) {
+		return f.set(i, column.TargetSkipped, "the CVM was deleted")
+	}
+	if err != nil {
+		return err
+	}
+	if f.row.State == column.RolloutRollingBack {
+		return nil // it goes back whatever its health is
+	}
+	if row.RevisionID != RevisionID(t.UpdateID) {
+		return f.set(i, column.TargetSkipped, "another update moved the CVM; it is left alone")
+	}
+	if row.ActiveUpdateID != "" {
+		f.after(f.timeouts.Retry)
+		f.note(i, "waits for another update of the CVM")
+		return nil
+	}
+	node, err := f.catalog.node(row.NodeID)
+	if err != nil {
+		return err
+	}
+	left := t.ReadyAt.Sub(f.clock.Now())
+	status, err := node.Runtime.Status(ctx, t.VMUUID)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, runtime.ErrNotFound):
+		err = errors.New("the node does not know the CVM any more")
+	case err != nil:
+		f.after(f.timeouts.Retry)
+		f.note(i, "its health is not known: node %s: %v", node.Name, err)
+		return nil
+	default:
+		err = unwell(&status, f.row.ComposeHash.String())
+	}
+	if err != nil {
+		t.Down = true
+		return f.set(i, column.TargetFailed, "did not stay healthy for %s: %v", policy(&f.row).MinReady, err)
+	}
+	if left <= 0 {
+		return f.set(i, column.TargetDone, "runs the document and stayed healthy for %s", policy(&f.row).MinReady)
+	}
+	f.note(i, "runs the document; has to stay healthy for %s", policy(&f.row).MinReady)
+	f.after(min(left, max(settlePoll, f.timeouts.Poll)))
+	return nil
+}
+
+// unwell tells why a CVM does not count as healthy with the document of a hash, or nil.
+func unwell(status *runtime.Status, hash string) error {
+	switch {
+	case status.State != runtime.StateRunning:
+		if status.BootError != "" {
+			return fmt.Errorf("it is %s: %s", status.State, status.BootError)
+		}
+		return fmt.Errorf("it is %s", status.State)
+	case status.RunningHash.String() != hash:
+		return fmt.Errorf("it runs %s", status.RunningHash)
+	case status.Health != runtime.HealthHealthy && status.Health != runtime.HealthUnknown:
+		return fmt.Errorf("its services are %s", status.Health)
+	default:
+		return nil
+	}
+}
+
+// prepareStart looks at a CVM whose turn has come.
+func (f *fleetStep) prepareStart(ctx context.Context, i int) error {
+	t := &f.targets[i]
+	row, err := f.store.Read().GetCVM(ctx, t.CVMID)
+	if errors.Is(err, store.ErrNotFound) {
+		return f.set(i, column.TargetSkipped, "the CVM was deleted")
+	}
+	if err != nil {
+		return err
+	}
+	if f.waits(i, &row) {
+		return nil
+	}
+	node, err := f.catalog.node(row.NodeID)
+	if err != nil {
+		return err
+	}
+	if status, err := node.Runtime.Status(ctx, t.VMUUID); err == nil && status.State == runtime.StateStopped && row.Status != StatusError {
+		return f.set(i, column.TargetSkipped, "it is stopped, and an update would start it; start it and roll out again")
+	}
+	f.begun[i] = true
+	return nil
+}
+
+// waits reports whether another update owns the CVM. Nobody wakes the rollout when that ends, so it looks
+// again.
+func (f *fleetStep) waits(i int, row *store.CVM) bool {
+	if row.ActiveUpdateID == "" {
+		return false
+	}
+	f.note(i, "waits for another update of the CVM")
+	f.after(f.timeouts.Retry)
+	return true
+}
+
+// prepareRevert looks at a CVM that is to go back.
+func (f *fleetStep) prepareRevert(ctx context.Context, i int) error {
+	t := &f.targets[i]
+	row, err := f.store.Read().GetCVM(ctx, t.CVMID)
+	if errors.Is(err, store.ErrNotFound) {
+		return f.set(i, column.TargetSkipped, "the CVM was deleted")
+	}
+	if err != nil {
+		return err
+	}
+	if f.waits(i, &row) {
+		return nil
+	}
+	if leftAlone(t, &row) {
+		return f.set(i, column.TargetSkipped, "another update moved the CVM; it is left alone")
+	}
+	if t.FromRevisionID == "" {
+		return f.set(i, column.TargetSkipped, "it ran nothing before; it is left as the update left it")
+	}
+	previous, err := f.store.Read().GetRevision(ctx, t.FromRevisionID)
+	if err != nil {
+		return fmt.Errorf("previous revision: %w", err)
+	}
+	cvm, err := f.target(ctx, row)
+	if err != nil {
+		return err
+	}
+	if gone := (&rollout{Service: f.Service, cvm: cvm}).forbidden(ctx, previous); gone != "" {
+		return f.set(i, column.TargetStuck, "could not go back: what it ran before may not run any more: %s", gone)
+	}
+	f.back[i] = true
+	return nil
+}

@@ -1,0 +1,121 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/lockstep-cvm/lockstep/appcompose"
+	"github.com/lockstep-cvm/lockstep/internal/store"
+	"github.com/lockstep-cvm/lockstep/internal/store/column"
+)
+
+// leftAlone reports whether the CVM of a target was moved elsewhere since the rollout left it.
+func leftAlone(t *store.RolloutTarget, row *store.CVM) bool {
+	if t.Moved {
+		return row.RevisionID != RevisionID(t.UpdateID)
+	}
+	return row.RevisionID != t.FromRevisionID
+}
+
+// start begins the update of a CVM, in the transaction that says so in the rollout.
+func (f *fleetStep) start(ctx context.Context, tx *store.Tx, t *store.RolloutTarget) error {
+	row, err := tx.GetCVM(ctx, t.CVMID)
+	if errors.Is(err, store.ErrNotFound) || (err == nil && row.ActiveUpdateID != "") {
+		return errStale // since it was looked at
+	}
+	if err != nil {
+		return err
+	}
+	t.FromRevisionID = row.RevisionID
+	if row.RevisionID != "" && row.Status != StatusError {
+		revision, err := tx.GetRevision(ctx, row.RevisionID)
+		if err != nil {
+			return fmt.Errorf("revision %s: %w", row.RevisionID, err)
+		}
+		if revision.ComposeHash == f.row.ComposeHash {
+			t.State, t.Reason = column.TargetDone, "runs the document already"
+			return nil
+		}
+	}
+	m := move{to: column.Approved, actor: f.row.CreatedBy, tx: f.row.TxHash, reason: "approved; part of rollout " + f.row.ID}
+	u, err := f.begin(ctx, tx, &row, f.row.ComposeHash, m)
+	if err != nil {
+		return err
+	}
+	t.State, t.UpdateID, t.Reason = column.TargetUpdating, u.ID, "its update is under way"
+	return nil
+}
+
+// revert begins the way back of a CVM.
+func (f *fleetStep) revert(ctx context.Context, tx *store.Tx, t *store.RolloutTarget) error {
+	row, err := tx.GetCVM(ctx, t.CVMID)
+	if errors.Is(err, store.ErrNotFound) || (err == nil && (row.ActiveUpdateID != "" || leftAlone(t, &row))) {
+		return errStale
+	}
+	if err != nil {
+		return err
+	}
+	previous, err := tx.GetRevision(ctx, t.FromRevisionID)
+	if err != nil {
+		return fmt.Errorf("revision %s: %w", t.FromRevisionID, err)
+	}
+	m := move{to: column.Approved, actor: f.row.CreatedBy, reason: "goes back; rollout " + f.row.ID + " was undone"}
+	u, err := f.begin(ctx, tx, &row, previous.ComposeHash, m)
+	if err != nil {
+		return err
+	}
+	t.State, t.RevertID, t.Reason = column.TargetReverting, u.ID, "goes back to what it ran before"
+	return nil
+}
+
+// begin opens an approved update of a CVM. A proposal that waits for its owner is taken up when it is for
+// the same document, and superseded otherwise.
+func (f *fleetStep) begin(ctx context.Context, tx *store.Tx, row *store.CVM, hash appcompose.ComposeHash, m move) (*store.Update, error) {
+	candidate, err := openCandidate(ctx, tx, row.ID)
+	if err != nil {
+		return nil, err
+	}
+	if candidate != nil && candidate.ComposeHash == hash && candidate.FromRevisionID == row.RevisionID {
+		if err := f.apply(ctx, tx, candidate, row, m); err != nil {
+			return nil, err
+		}
+		return candidate, f.queue.EnqueueAdvance(ctx, tx, candidate.ID)
+	}
+	id, err := f.newID("upd_")
+	if err != nil {
+		return nil, err
+	}
+	correlation, err := f.newUUID()
+	if err != nil {
+		return nil, err
+	}
+	if candidate != nil {
+		if err := f.apply(ctx, tx, candidate, row, move{to: column.Superseded, actor: m.actor, reason: "superseded by " + id}); err != nil {
+			return nil, err
+		}
+	}
+	now := column.At(f.clock.Now())
+	u := &store.Update{
+		ID: id, CVMID: row.ID, Kind: column.KindUpdate, State: column.Proposed, CorrelationID: correlation, ComposeHash: hash,
+		FromRevisionID: row.RevisionID, CreatedBy: f.row.CreatedBy, CreatedAt: now,
+		ExpiresAt: column.At(now.Add(f.timeouts.Candidate)), StateSince: now, Version: 1,
+	}
+	return u, f.open(ctx, tx, u, row, m)
+}
+
+// giveUp cancels an update that has not touched its CVM.
+func (f *fleetStep) giveUp(ctx context.Context, tx *store.Tx, id string) error {
+	u, err := tx.GetUpdate(ctx, id)
+	if err != nil {
+		return err
+	}
+	if u.State != column.Approved && u.State != column.AwaitingApproval {
+		return errStale // it went on since it was looked at
+	}
+	row, err := tx.GetCVM(ctx, u.CVMID)
+	if err != nil {
+		return err
+	}
+	return f.apply(ctx, tx, &u, &row, move{to: column.Cancelled, reason: "given up by rollout " + f.row.ID})
+}
