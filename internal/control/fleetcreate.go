@@ -255,18 +255,19 @@ type fleetGaps struct {
 	app     store.App
 	hash    appcompose.ComposeHash
 	kms     *KMS
+	device  string // the first that is missing, or of the first CVM
 	noHash  bool
 	devices []api.MissingApproval
 }
 
 func (g *fleetGaps) add(service *KMS, node *Node, row store.CVM, state onchain.AppState) {
 	g.kms = service
+	if g.device == "" {
+		g.device = hashHex(node.DeviceID)
+	}
 	g.noHash = g.noHash || !state.ComposeHashAllowed
 	if !state.AllowAnyDevice && !state.DeviceAllowed {
-		g.devices = append(g.devices, api.MissingApproval{
-			Kind: "device", Value: hashHex(node.DeviceID), Call: fmt.Sprintf("addDevice(0x%s)", hashHex(node.DeviceID)),
-			NodeName: node.Name, VMUUIDs: []string{row.VMUUID},
-		})
+		g.devices = append(g.devices, missingDevice(node, row.VMUUID))
 	}
 }
 
@@ -285,32 +286,34 @@ func (g *fleetGaps) problem() error {
 	}
 	var missing []api.MissingApproval
 	if g.noHash {
-		missing = append(missing, api.MissingApproval{
-			Kind: "compose_hash", Value: g.hash.String(), Call: fmt.Sprintf("addComposeHash(0x%s)", g.hash),
-		})
+		missing = append(missing, missingHash(g.hash))
 	}
-	missing = append(missing, g.devices...)
-	device := ""
 	if len(g.devices) > 0 {
-		device = g.devices[0].Value
+		g.device = g.devices[0].Value
 	}
-	return registrationRequired(g.app.AppID, g.hash, device, g.kms, missing)
+	return registrationRequired(g.app.AppID, g.hash, g.device, g.kms, append(missing, g.devices...))
 }
 
 // registrationRequired is the 465 of what goes to CVMs that were not there when the owner approved: it
 // lists all that the contract does not allow yet.
 func registrationRequired(appID string, hash appcompose.ComposeHash, device string, service *KMS, missing []api.MissingApproval) *problem.Error {
-	contract := appAddress(appID).Hex()
-	p := problem.New(problem.KindHashRequired, api.CodeHashRegistrationRequired, "registration required on-chain: %d approvals are missing", len(missing)).
-		With(api.DetailComposeHash, hash.String(), "").
+	contract, status := appAddress(appID).Hex(), api.OnchainStatus{ComposeHashAllowed: true, DeviceIDAllowed: true, IsAllowed: len(missing) == 0}
+	p := problem.New(problem.KindHashRequired, api.CodeHashRegistrationRequired, "registration required on-chain: %d approvals are missing", len(missing))
+	if len(missing) == 0 {
+		p.Message = "prepared; the contract allows everything that is needed"
+	}
+	for _, m := range missing {
+		status.ComposeHashAllowed = status.ComposeHashAllowed && m.Kind != "compose_hash"
+		status.DeviceIDAllowed = status.DeviceIDAllowed && m.Kind != "device"
+		p.Suggest("The owner of the app calls %s on %s.", m.Call, contract)
+	}
+	return p.With(api.DetailComposeHash, hash.String(), "").
 		With(api.DetailAppID, appID, "").
 		With(api.DetailDeviceID, device, "").
 		With(api.DetailKMSInfo, service.Info(), "").
-		With(api.DetailMissing, missing, "")
-	for _, m := range missing {
-		p.Suggest("The owner of the app calls %s on %s.", m.Call, contract)
-	}
-	return p.Suggest("Then repeat this request.")
+		With(api.DetailOnchainStatus, status, "").
+		With(api.DetailMissing, api.List[api.MissingApproval](missing), "").
+		Suggest("Then repeat this request.")
 }
 
 func (s *Service) insertRollout(ctx context.Context, p Principal, app store.App, cvms []store.CVM, how fleet.Policy, hash appcompose.ComposeHash, txHash string) (store.Rollout, error) {

@@ -319,24 +319,38 @@ func (s *Service) draft(ctx context.Context, p Principal, provision store.Provis
 	if err != nil {
 		return nil, err
 	}
-	now := column.At(s.clock.Now())
-	d := &draft{provision: provision, found: proof{reason: "accepted; this KMS asks no chain"}}
-	d.app = store.App{AppID: appID, WorkspaceID: p.Workspace.ID, Name: provision.Name, KMSID: service.ID, CreatedAt: now}
+	app := store.App{AppID: appID, WorkspaceID: p.Workspace.ID, Name: provision.Name, KMSID: service.ID, CreatedAt: column.At(s.clock.Now())}
+	found := proof{reason: "accepted; this KMS asks no chain"}
 	if service.OnChain() {
-		if d.found, err = s.checkContract(ctx, service, node, provision, request, appID); err != nil {
+		if found, err = s.checkContract(ctx, service, node, provision, request, appID); err != nil {
 			return nil, err
 		}
-		d.app.ContractAddress = appAddress(appID).Hex()
+		app.ContractAddress = appAddress(appID).Hex()
 		if request.DeployerAddress != nil {
-			d.app.DeployerAddress = *request.DeployerAddress
+			app.DeployerAddress = *request.DeployerAddress
 		}
 	}
-	key, err := s.envKey(ctx, service, appID)
+	if app.ProjectID, err = s.newID("prj_"); err != nil {
+		return nil, err
+	}
+	d, err := s.newDraft(ctx, p, provision, app, service, env)
 	if err != nil {
 		return nil, err
 	}
-	ids := map[string]*string{"prj_": &d.app.ProjectID, "cvm_": &d.cvm.HashID, "upd_": &d.update.ID}
-	for _, prefix := range []string{"prj_", "cvm_", "upd_"} {
+	d.found = found
+	return d, nil
+}
+
+// newDraft gives a CVM about to be created its ids, its key and its first update.
+func (s *Service) newDraft(ctx context.Context, p Principal, provision store.Provision, app store.App, service *KMS, env []byte) (*draft, error) {
+	key, err := s.envKey(ctx, service, app.AppID)
+	if err != nil {
+		return nil, err
+	}
+	now := column.At(s.clock.Now())
+	d := &draft{provision: provision, app: app}
+	ids := map[string]*string{"cvm_": &d.cvm.HashID, "upd_": &d.update.ID}
+	for _, prefix := range []string{"cvm_", "upd_"} {
 		if *ids[prefix], err = s.newID(prefix); err != nil {
 			return nil, err
 		}
@@ -347,7 +361,7 @@ func (s *Service) draft(ctx context.Context, p Principal, provision store.Provis
 	if d.update.CorrelationID, err = s.newUUID(); err != nil {
 		return nil, err
 	}
-	d.cvm.WorkspaceID, d.cvm.AppID, d.cvm.Name, d.cvm.NodeID, d.cvm.KMSID = p.Workspace.ID, appID, provision.Name, node.ID, service.ID
+	d.cvm.WorkspaceID, d.cvm.AppID, d.cvm.Name, d.cvm.NodeID, d.cvm.KMSID = p.Workspace.ID, app.AppID, provision.Name, provision.NodeID, service.ID
 	d.cvm.Status, d.cvm.Image, d.cvm.InstanceType = StatusProvisioning, provision.Image, provision.InstanceType
 	d.cvm.VCPU, d.cvm.MemoryMB, d.cvm.DiskGB, d.cvm.Listed = provision.VCPU, provision.MemoryMB, provision.DiskGB, provision.Listed
 	d.cvm.EncryptedEnv, d.cvm.EnvPublicKey = env, hex.EncodeToString(key.PublicKey[:])
