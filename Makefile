@@ -9,6 +9,7 @@ GOLANGCI    := $(TOOLS)/golangci-lint-2.15.0
 SQLC        := $(TOOLS)/sqlc-1.31.1
 VULNCHECK   := $(TOOLS)/govulncheck-1.9.0
 FUZZTIME    ?= 5m
+KILLS       ?= 300
 say          = @printf '\n== %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
@@ -95,6 +96,10 @@ fuzz: ## every fuzz target for FUZZTIME (5m)
 .PHONY: property
 property: ## the invariant of the state machine, through many more interleavings than `make test` tries
 	$(GO) test -run TestInvariant -timeout 60m ./internal/control -rapid.checks=2000 -rapid.steps=60
+
+.PHONY: hammer
+hammer: build ## a server that is killed KILLS (300) times under load loses nothing
+	$(GO) run ./test/hammer -lockstep bin/lockstep -kills $(KILLS)
 
 .PHONY: bench
 bench: build ## what is promised, each as a ratio to a baseline of the same run

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/lockstep-cvm/lockstep"
+	"github.com/lockstep-cvm/lockstep/appcompose"
+)
+
+// goodVersion is a Compose file that boots and gets healthy, different for every number.
+func goodVersion(n int64) string {
+	return fmt.Sprintf("services:\n  web:\n    image: nginx:1.27\n    environment:\n      VERSION: %q\n", strconv.FormatInt(n, 10))
+}
+
+// badVersion is one whose guest does not boot.
+func badVersion(n int64) string {
+	return goodVersion(n) + "    labels:\n      lockstep.sim.boot-error: no space left on device\n"
+}
+
+// startLoad lets clients send requests until the context ends. The channel is closed when all have stopped.
+func (w *world) startLoad(ctx context.Context) <-chan struct{} {
+	var group sync.WaitGroup
+	for i := range w.options.clients {
+		random := rand.New(rand.NewPCG(w.options.seed, uint64(i)+1)) //nolint:gosec // repeatable on purpose
+		group.Go(func() {
+			for ctx.Err() == nil {
+				w.tally.answer(w.updateSome(ctx, random))
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(done)
+	}()
+	return done
+}
+
+// updateSome takes a CVM through an update as a client does, and tells how far it came.
+func (w *world) updateSome(ctx context.Context, random *rand.Rand) string {
+	c := w.cvms[random.IntN(len(w.cvms))]
+	yaml := goodVersion(random.Int64())
+	if random.IntN(5) == 0 {
+		yaml = badVersion(random.Int64())
+	}
+	document, err := c.base.Edit(appcompose.SetDockerComposeFile(yaml))
+	if err != nil {
+		return "edit: " + err.Error()
+	}
+	if !c.onChain {
+		w.boots.send(c.appID, document.Hash())
+	}
+	result, err := w.client.UpdateDockerCompose(ctx, c.name, yaml)
+	if err != nil {
+		return w.refused(ctx, err)
+	}
+	precondition, ok := result.(*lockstep.Precondition)
+	if !ok {
+		return w.accept(c, result)
+	}
+	if random.IntN(8) == 0 {
+		return "left to its owner"
+	}
+	tx, err := w.owner.allow(ctx, c.appID, document.Hash())
+	if err != nil {
+		return "approve: stopped"
+	}
+	if random.IntN(8) == 0 { // taken back again, before or while it rolls out
+		if err := w.owner.remove(ctx, c.appID, document.Hash()); err != nil {
+			return "take back: stopped"
+		}
+	}
+	result, err = w.client.UpdateDockerCompose(ctx, c.name, yaml, lockstep.WithComposeHash(precondition.ComposeHash), lockstep.WithTransactionHash(tx))
+	if err != nil {
+		return w.refused(ctx, err)
+	}
+	return w.accept(c, result)
+}
+
+func (w *world) accept(c *cvm, result lockstep.UpdateResult) string {
+	accepted, ok := result.(*lockstep.InProgress)
+	if !ok {
+		return "a second precondition"
+	}
+	w.tally.mu.Lock()
+	defer w.tally.mu.Unlock()
+	w.tally.accepted[accepted.CorrelationID] = c.name
+	return "accepted"
+}
+
+// refused is how a request that was not accepted is counted. After no answer at all a client waits a moment.
+func (w *world) refused(ctx context.Context, err error) string {
+	if answer, ok := errors.AsType[*lockstep.APIError](err); ok {
+		return strconv.Itoa(answer.StatusCode)
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(20 * time.Millisecond):
+	}
+	return "no answer"
+}
