@@ -27,7 +27,7 @@ func badVersion(n int64) string {
 func (w *world) startLoad(ctx context.Context) <-chan struct{} {
 	var group sync.WaitGroup
 	for i := range w.options.clients {
-		random := rand.New(rand.NewPCG(w.options.seed, uint64(i)+1)) //nolint:gosec // repeatable on purpose
+		random := rand.New(rand.NewPCG(w.options.seed, uint64(i)+1))
 		group.Go(func() {
 			for ctx.Err() == nil {
 				w.tally.answer(w.updateSome(ctx, random))

@@ -200,7 +200,7 @@ func (w *world) buildServer(ctx context.Context) error {
 
 // buildCVMs creates the CVMs, every second one on chain, and waits until all run.
 func (w *world) buildCVMs(ctx context.Context) error {
-	random := rand.New(rand.NewPCG(w.options.seed, 0)) //nolint:gosec // repeatable on purpose
+	random := rand.New(rand.NewPCG(w.options.seed, 0))
 	for i := range w.options.cvms {
 		c, err := w.create(ctx, fmt.Sprintf("hammer-%03d", i), i%2 == 1, goodVersion(random.Int64()))
 		if err != nil {

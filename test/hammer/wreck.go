@@ -8,7 +8,7 @@ import (
 
 // wreck kills the server again and again, at random moments, and makes RPC and host fail in between.
 func (w *world) wreck(ctx context.Context) error {
-	random := rand.New(rand.NewPCG(w.options.seed, 1<<32)) //nolint:gosec // repeatable on purpose
+	random := rand.New(rand.NewPCG(w.options.seed, 1<<32))
 	for w.tally.kills < w.options.kills {
 		w.fail(random)
 		select {
