@@ -35,6 +35,18 @@ var operations = []operation{
 	{Route{"PATCH", Base + "/cvms/{id}/docker-compose"}, false, (*Server).updateDockerCompose},
 	{Route{"GET", Base + "/cvms/{id}/state"}, false, (*Server).getState},
 
+	{Route{"POST", Base + "/cvms/{id}/replicas"}, false, (*Server).replicate},
+	{Route{"GET", Base + "/apps/{app_id}"}, false, (*Server).getApp},
+	{Route{"GET", Base + "/apps/{app_id}/cvms"}, false, (*Server).getAppCVMs},
+	{Route{"POST", Base + "/apps/{app_id}/cvms/{vm_uuid}/replicas"}, false, (*Server).replicateOfApp},
+
+	{Route{"POST", Base + "/apps/{app_id}/rollouts"}, false, (*Server).startRollout},
+	{Route{"GET", Base + "/apps/{app_id}/rollouts"}, false, (*Server).listRollouts},
+	{Route{"GET", Base + "/apps/{app_id}/rollouts/{rollout_id}"}, false, (*Server).getRollout},
+	{Route{"POST", Base + "/apps/{app_id}/rollouts/{rollout_id}/pause"}, false, steer(Domain.PauseRollout)},
+	{Route{"POST", Base + "/apps/{app_id}/rollouts/{rollout_id}/resume"}, false, steer(Domain.ResumeRollout)},
+	{Route{"POST", Base + "/apps/{app_id}/rollouts/{rollout_id}/abort"}, false, steer(Domain.AbortRollout)},
+
 	{Route{"GET", Base + "/kms"}, false, (*Server).listKMS},
 	{Route{"GET", Base + "/kms/{kms}"}, false, (*Server).getKMS},
 	{Route{"GET", Base + "/kms/{kms}/pubkey/{app_id}"}, false, (*Server).getPubKey},

@@ -41,6 +41,17 @@ type Domain interface {
 	Commit(ctx context.Context, p control.Principal, request api.CommitRequest) (*control.CVM, error)
 	UpdateCompose(ctx context.Context, p control.Principal, identifier string, request control.ComposeUpdate) (control.Outcome, error)
 
+	App(ctx context.Context, p control.Principal, appID string) (*control.App, error)
+	Replicate(ctx context.Context, p control.Principal, identifier string, request api.ReplicateRequest, prepareOnly bool) (*control.CVM, error)
+	ReplicateOfApp(ctx context.Context, p control.Principal, appID, vmUUID string, request api.ReplicateRequest, prepareOnly bool) (*control.CVM, error)
+
+	StartRollout(ctx context.Context, p control.Principal, appID string, request api.RolloutRequest) (*control.FleetRollout, error)
+	Rollouts(ctx context.Context, p control.Principal, appID string, limit int) ([]*control.FleetRollout, error)
+	Rollout(ctx context.Context, p control.Principal, appID, rolloutID string) (*control.FleetRollout, error)
+	PauseRollout(ctx context.Context, p control.Principal, appID, rolloutID string) (*control.FleetRollout, error)
+	ResumeRollout(ctx context.Context, p control.Principal, appID, rolloutID string) (*control.FleetRollout, error)
+	AbortRollout(ctx context.Context, p control.Principal, appID, rolloutID string) (*control.FleetRollout, error)
+
 	NextAppIDs(ctx context.Context, p control.Principal, count int) ([]api.NextAppID, error)
 	EnvKey(ctx context.Context, kmsRef, appID string) (kms.EnvKey, error)
 	Catalog() *control.Catalog
