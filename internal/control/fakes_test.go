@@ -184,6 +184,7 @@ type fakeNode struct {
 	stops  []string // ids, in order
 	boots  []boot
 	onStop func(id string)
+	onBoot func(hash appcompose.ComposeHash) // before the health of the boot is decided
 }
 
 type boot struct {
@@ -322,6 +323,9 @@ func (n *fakeNode) tick() {
 				continue
 			}
 			n.boots = append(n.boots, boot{app: cvm.spec.AppID, hash: hash})
+			if n.onBoot != nil {
+				n.onBoot(hash)
+			}
 			cvm.state, cvm.running, cvm.health, cvm.started = runtime.StateRunning, hash, runtime.HealthHealthy, n.clock.Now()
 			if n.sick[hash] {
 				cvm.health = runtime.HealthUnhealthy
