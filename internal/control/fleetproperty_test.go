@@ -58,8 +58,10 @@ func TestFleetInvariant(t *testing.T) {
 				w.stepUpdates()
 				w.node.tick()
 			},
-			"crash":   func(*rapid.T) { w.restart() },
-			"time":    func(rt *rapid.T) { w.clock.advance(rapid.SampledFrom([]time.Duration{time.Second, time.Minute}).Draw(rt, "time")) },
+			"crash": func(*rapid.T) { w.restart() },
+			"time": func(rt *rapid.T) {
+				w.clock.advance(rapid.SampledFrom([]time.Duration{time.Second, time.Minute}).Draw(rt, "time"))
+			},
 			"pause":   func(*rapid.T) { w.person((*Service).PauseRollout) },
 			"resume":  func(*rapid.T) { w.person((*Service).ResumeRollout) },
 			"abort":   w.abort,
