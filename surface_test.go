@@ -23,6 +23,16 @@ var operations = []string{
 	"GET /cvms/{id}/docker-compose.yml",
 	"PATCH /cvms/{id}/docker-compose",
 	"GET /cvms/{id}/state",
+	"POST /cvms/{id}/replicas",
+	"GET /apps/{app_id}",
+	"GET /apps/{app_id}/cvms",
+	"POST /apps/{app_id}/cvms/{vm_uuid}/replicas",
+	"POST /apps/{app_id}/rollouts",
+	"GET /apps/{app_id}/rollouts",
+	"GET /apps/{app_id}/rollouts/{rollout_id}",
+	"POST /apps/{app_id}/rollouts/{rollout_id}/pause",
+	"POST /apps/{app_id}/rollouts/{rollout_id}/resume",
+	"POST /apps/{app_id}/rollouts/{rollout_id}/abort",
 	"GET /kms",
 	"GET /kms/{kms_id}",
 	"GET /kms/{kms_id}/pubkey/{app_id}",
@@ -31,7 +41,7 @@ var operations = []string{
 }
 
 // composite are methods that call other methods, or nothing.
-var composite = []string{"Apply", "SafeUpdateDockerCompose", "BaseURL", "String", "GoString"}
+var composite = []string{"Apply", "SafeUpdateDockerCompose", "WaitRollout", "BaseURL", "String", "GoString"}
 
 var operationLine = regexp.MustCompile(`(?m)^API: ([A-Z]+ /\S*)$`)
 
