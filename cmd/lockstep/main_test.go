@@ -34,6 +34,8 @@ func TestScripts(t *testing.T) {
 			"release":    onCloud((*testCloud).release),
 			"disallow":   onCloud((*testCloud).disallow),
 			"owner-sent": onCloud((*testCloud).ownerSent),
+			"replicas":   onCloud((*testCloud).replicas),
+			"hash-of":    onCloud((*testCloud).hashOf),
 		},
 	})
 }
