@@ -19,9 +19,8 @@ func (c *testCloud) client(ts *testscript.TestScript) *lockstep.Client {
 
 // replicas: replicas CVM N. Makes N replicas of a CVM and waits until they run.
 func (c *testCloud) replicas(ts *testscript.TestScript, args []string) {
-	client, n := c.client(ts), 0
-	var err error
-	n, err = strconv.Atoi(args[1])
+	client := c.client(ts)
+	n, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	for range n {
 		replica, err := client.CreateReplica(context.Background(), args[0], api.ReplicateRequest{})
