@@ -53,9 +53,20 @@ lint: $(GOLANGCI) ## golangci-lint with .golangci.yml
 	$(GOLANGCI) run ./...
 
 .PHONY: unit
-unit: ## all Go tests with the race detector, but for those with the official clients
+unit: postgres ## all Go tests with the race detector, but for those with the official clients
 	$(call say,go test -race)
 	$(GO) test -race -timeout 15m $$($(GO) list ./... | grep -v /test/compat)
+
+.PHONY: postgres
+postgres: ## what the tests need of PostgreSQL: Debian's package where it is missing and may be installed
+	$(call say,PostgreSQL for the tests)
+	@found() { test -n "$${LOCKSTEP_TEST_POSTGRES_URL:-}" || command -v initdb || ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null; }; \
+	if found >/dev/null; then echo "found"; \
+	elif command -v apt-get >/dev/null && test "$$(id -u)" = 0; then \
+	  { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends postgresql; } >/dev/null || true; \
+	fi; \
+	found >/dev/null || printf '%s\n' '********' 'NOT TESTED on PostgreSQL: it is not installed and could not be.' \
+	  'Install the package postgresql, or name a server in LOCKSTEP_TEST_POSTGRES_URL.' '********'
 
 .PHONY: compat
 compat: ## the official npm clients, unmodified, against a real server

@@ -19,7 +19,7 @@ import (
 
 // Config is what `lockstep serve` is told: by flags, over LOCKSTEP_* variables, over a YAML file.
 type Config struct {
-	DatabaseURL string       `koanf:"database_url"` // sqlite:PATH
+	DatabaseURL string       `koanf:"database_url"` // sqlite:PATH or postgres://…
 	Listen      string       `koanf:"listen"`       // host:port
 	TLS         TLSConfig    `koanf:"tls"`
 	Finality    string       `koanf:"finality"` // latest, safe, finalized, or a number of confirmations
@@ -117,7 +117,7 @@ var envKeys = map[string]string{
 
 // ConfigFlags adds the flags that LoadConfig reads. Flags that are not given do not count.
 func ConfigFlags(flags *pflag.FlagSet) {
-	flags.String("database-url", "", "database, as sqlite:PATH")
+	flags.String("database-url", "", "database, as sqlite:PATH or postgres://USER@HOST:PORT/DATABASE")
 	flags.String("listen", "", "address to listen on, as HOST:PORT")
 	flags.String("tls-cert-file", "", "PEM file with the TLS certificate")
 	flags.String("tls-key-file", "", "PEM file with the key of the TLS certificate")

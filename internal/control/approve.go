@@ -244,7 +244,9 @@ func waitsForDepth(e *onchain.NotFinalError) string {
 // accept writes that the owner's approval was seen. Without the configured depth the update stays
 // where it is, but from here on it owns the CVM, and a job looks until the depth is reached.
 func (s *Service) accept(ctx context.Context, p Principal, u *store.Update, cvmID int64, found proof, final bool) error {
+	var taken store.Update
 	err := s.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
+		taken = *u // the write may be carried out again
 		row, err := tx.GetCVM(ctx, cvmID)
 		if err != nil {
 			return err
@@ -253,9 +255,9 @@ func (s *Service) accept(ctx context.Context, p Principal, u *store.Update, cvmI
 			return busy()
 		}
 		if final {
-			err = s.apply(ctx, tx, u, &row, move{to: column.Approved, actor: p.KeyID, reason: found.reason, tx: found.tx, block: found.block})
+			err = s.apply(ctx, tx, &taken, &row, move{to: column.Approved, actor: p.KeyID, reason: found.reason, tx: found.tx, block: found.block})
 		} else {
-			err = s.waitForDepth(ctx, tx, u, &row, found)
+			err = s.waitForDepth(ctx, tx, &taken, &row, found)
 		}
 		if err != nil {
 			return err
@@ -268,6 +270,7 @@ func (s *Service) accept(ctx context.Context, p Principal, u *store.Update, cvmI
 	if err != nil {
 		return fmt.Errorf("accept update %s: %w", u.ID, err)
 	}
+	*u = taken
 	s.log.InfoContext(ctx, "update accepted", "update", u.ID, "correlation_id", u.CorrelationID, "tx", u.TxHash, "state", u.State)
 	return nil
 }

@@ -230,9 +230,11 @@ func (f *fleetStep) write(ctx context.Context) (changed bool, err error) {
 		return false, nil
 	}
 	var published []int64
+	var row store.Rollout
 	from := f.row.State
 	err = f.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
-		row, now := f.row, column.At(f.clock.Now())
+		now := column.At(f.clock.Now())
+		row = f.row
 		targets := append([]store.RolloutTarget(nil), f.targets...) // the transaction may be tried again
 		published = published[:0]
 		if err := f.setRollout(ctx, tx, &row, f.next, lockstep); err != nil {
@@ -267,7 +269,6 @@ func (f *fleetStep) write(ctx context.Context) (changed bool, err error) {
 			}
 			published = append(published, t.CVMID)
 		}
-		f.row = row
 		return nil
 	})
 	if errors.Is(err, store.ErrDuplicate) {
@@ -276,6 +277,7 @@ func (f *fleetStep) write(ctx context.Context) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	f.row = row
 	for _, id := range published {
 		f.events.Publish(id)
 	}

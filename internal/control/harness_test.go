@@ -150,6 +150,7 @@ func (h *harness) start() {
 	var err error
 	h.store, err = store.Open(context.Background(), "sqlite:"+filepath.Join(h.dir, "lockstep.db"))
 	must(h.t, err)
+	h.store.Rehearse() // writes may be carried out more than once
 	dev, err := kms.OpenDev(filepath.Join(h.dir, "kms"), rand.Reader)
 	must(h.t, err)
 	catalog, err := NewCatalog(

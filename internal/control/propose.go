@@ -135,13 +135,15 @@ func (s *Service) propose(ctx context.Context, p Principal, cvm *target, candida
 		return Outcome{}, err
 	}
 	now := column.At(s.clock.Now())
-	u := store.Update{
+	proposal := store.Update{
 		ID: id, CVMID: cvm.row.ID, Kind: column.KindUpdate, State: column.Proposed, CorrelationID: correlation,
 		ComposeHash: candidate.Hash(), CreatedBy: p.KeyID, CreatedAt: now,
 		ExpiresAt: column.At(now.Add(s.timeouts.Candidate)), StateSince: now, Version: 1,
 	}
 	var out Outcome
+	var u store.Update
 	err = s.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
+		u, out = proposal, Outcome{} // the write may be carried out again
 		row, err := tx.GetCVM(ctx, cvm.row.ID)
 		if err != nil {
 			return err

@@ -425,8 +425,9 @@ func (s *Service) create(ctx context.Context, p Principal, d *draft) (store.CVM,
 		if row, err = tx.InsertCVM(ctx, d.cvm); err != nil {
 			return err
 		}
-		d.update.CVMID = row.ID
-		return s.open(ctx, tx, &d.update, &row, move{to: column.Approved, actor: p.KeyID, reason: d.found.reason})
+		update := d.update // the write may be carried out again
+		update.CVMID = row.ID
+		return s.open(ctx, tx, &update, &row, move{to: column.Approved, actor: p.KeyID, reason: d.found.reason})
 	})
 	return row, err
 }

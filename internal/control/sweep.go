@@ -38,6 +38,7 @@ func (s *Service) sweepOne(ctx context.Context, u store.Update) error {
 		if err != nil {
 			return err
 		}
-		return s.apply(ctx, tx, &u, &row, move{to: column.Expired, reason: "expired: the owner did not approve in time"})
+		expired := u // the write may be carried out again
+		return s.apply(ctx, tx, &expired, &row, move{to: column.Expired, reason: "expired: the owner did not approve in time"})
 	})
 }

@@ -165,12 +165,16 @@ func restingStatus(ctx context.Context, tx *store.Tx, cvmID int64) (string, erro
 // transition moves an update in a transaction of its own and tells who watches the CVM. It enqueues
 // nothing: the job that calls it goes on until the update is final.
 func (s *Service) transition(ctx context.Context, u *store.Update, cvm *store.CVM, m move) error {
+	var moved store.Update
+	var row store.CVM
 	err := s.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
-		return s.apply(ctx, tx, u, cvm, m)
+		moved, row = *u, *cvm // the write may be carried out again
+		return s.apply(ctx, tx, &moved, &row, m)
 	})
 	if err != nil {
 		return err
 	}
+	*u, *cvm = moved, row
 	s.log.InfoContext(ctx, "update moved", "update", u.ID, "cvm", cvm.HashID, "correlation_id", u.CorrelationID,
 		"state", u.State, "reason", u.Reason, "compose_hash", u.ComposeHash.String())
 	s.events.Publish(cvm.ID)

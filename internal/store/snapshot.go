@@ -19,5 +19,5 @@ func (s *Store) Snapshot(ctx context.Context, f func(context.Context, *Queries) 
 		return fmt.Errorf("store: begin snapshot: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }() // nothing was written
-	return f(ctx, s.reads.WithTx(tx))
+	return f(ctx, s.engine.within(s.reads, tx))
 }

@@ -6,18 +6,18 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
-	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
 
 	"github.com/gofrs/flock"
 	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
-	"github.com/riverqueue/river/rivermigrate"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/lockstep-cvm/lockstep/internal/store/internal/db"
 )
 
 //go:embed migrations/sqlite/*.sql
@@ -78,28 +78,28 @@ func (e sqliteEngine) dsn(txlock string, pragmas ...string) string {
 	return "file:" + (&url.URL{Path: e.path}).EscapedPath() + "?" + query.Encode()
 }
 
-func (e sqliteEngine) migrate(ctx context.Context, write *sql.DB) error {
-	files, err := fs.Sub(sqliteMigrations, "migrations/sqlite")
-	if err != nil {
-		return err
-	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, write, files)
-	if err != nil {
-		return err
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return err
-	}
-	// The job queue has tables of its own in the same database.
-	queue, err := rivermigrate.New(riversqlite.New(write), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return err
-	}
-	if _, err := queue.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
-		return fmt.Errorf("job queue: %w", err)
-	}
-	return nil
+func (e sqliteEngine) close() {}
+
+func (e sqliteEngine) prepare(ctx context.Context, pool *sql.DB) (*Queries, error) {
+	return db.Prepare(ctx, pool) // parses every statement once, so that no call does
 }
+
+func (e sqliteEngine) within(prepared *Queries, tx *sql.Tx) *Queries { return prepared.WithTx(tx) }
+
+func (e sqliteEngine) writer(write *sql.DB, wrap func(*sql.Tx) *Tx) writer {
+	return newGroup(func(ctx context.Context) (*sql.Tx, error) { return write.BeginTx(ctx, nil) }, wrap)
+}
+
+func (e sqliteEngine) dialect() (goose.Dialect, embed.FS) {
+	return goose.DialectSQLite3, sqliteMigrations
+}
+
+func (e sqliteEngine) queueDriver(write *sql.DB) riverdriver.Driver[*sql.Tx] {
+	return riversqlite.New(write)
+}
+
+// alone needs no lock: each step of a migration is a transaction, and there is one writer.
+func (e sqliteEngine) alone(_ context.Context, f func() error) error { return f() }
 
 func (e sqliteEngine) isDuplicate(err error) bool {
 	sqliteErr, ok := errors.AsType[*sqlite.Error](err)

@@ -9,10 +9,14 @@ package store
 import (
 	"context"
 	"database/sql"
+	"embed"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river/riverdriver"
 
 	"github.com/lockstep-cvm/lockstep/internal/store/internal/db"
 )
@@ -73,24 +77,52 @@ type Store struct {
 	engine engine
 	write  *sql.DB
 	read   *sql.DB
-	group  *group
-	writes *Queries // prepared on write
-	reads  *Queries // prepared on read
+	writer writer
+	writes *Queries // on write
+	reads  *Queries // on read
 }
 
 // engine is what differs between SQLite and PostgreSQL.
 type engine interface {
 	name() string
 	open(ctx context.Context) (write, read *sql.DB, err error)
-	migrate(ctx context.Context, write *sql.DB) error
+	close()
+	// prepare makes the queries of a pool, and within those of a transaction from them.
+	prepare(ctx context.Context, pool *sql.DB) (*Queries, error)
+	within(prepared *Queries, tx *sql.Tx) *Queries
+	writer(write *sql.DB, wrap func(*sql.Tx) *Tx) writer
+	dialect() (goose.Dialect, embed.FS)
+	queueDriver(write *sql.DB) riverdriver.Driver[*sql.Tx]
+	// alone runs f while no other process migrates the database.
+	alone(ctx context.Context, f func() error) error
+	backup(ctx context.Context, file string) error
 	isDuplicate(err error) bool
 	releaseJobs(ctx context.Context, write *sql.DB) error
 	lock() (unlock func() error, err error)
 }
 
-// Open opens the database at a URL and brings its schema up to date. The URL is
-// sqlite:PATH (a file; created when missing). Schemes of other engines are refused by name.
+// writer carries out writes, each whole or not at all.
+type writer interface {
+	write(ctx context.Context, f func(context.Context, *Tx) error) error
+	close()
+}
+
+// Open opens the database at a URL and brings its schema up to date. The URL is sqlite:PATH (a file;
+// created when missing) or postgres://USER@HOST:PORT/DATABASE, of which PostgreSQL's own variables and
+// password file give what is left out.
 func Open(ctx context.Context, rawURL string) (*Store, error) {
+	s, err := connect(ctx, rawURL)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.begin(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// connect opens a database as it is.
+func connect(ctx context.Context, rawURL string) (*Store, error) {
 	engine, err := engineFor(rawURL)
 	if err != nil {
 		return nil, err
@@ -99,42 +131,46 @@ func Open(ctx context.Context, rawURL string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", engine.name(), err)
 	}
-	s := &Store{engine: engine, write: write, read: read}
-	if err := s.prepare(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
+	return &Store{engine: engine, write: write, read: read}, nil
 }
 
-// prepare migrates, then parses every statement once, so that no call does.
+// begin migrates and gets everything ready.
+func (s *Store) begin(ctx context.Context) error {
+	if err := s.migrateUp(ctx); err != nil {
+		return err
+	}
+	return s.prepare(ctx)
+}
+
 func (s *Store) prepare(ctx context.Context) error {
-	if err := s.engine.migrate(ctx, s.write); err != nil {
-		return fmt.Errorf("store: migrate %s: %w", s.engine.name(), err)
-	}
 	var err error
-	if s.writes, err = db.Prepare(ctx, s.write); err != nil {
+	if s.writes, err = s.engine.prepare(ctx, s.write); err != nil {
 		return fmt.Errorf("store: prepare: %w", err)
 	}
-	if s.reads, err = db.Prepare(ctx, s.read); err != nil {
+	if s.reads, err = s.engine.prepare(ctx, s.read); err != nil {
 		return fmt.Errorf("store: prepare: %w", err)
 	}
-	s.group = newGroup(
-		func(ctx context.Context) (*sql.Tx, error) { return s.write.BeginTx(ctx, nil) },
-		func(tx *sql.Tx) *Tx { return &Tx{Queries: s.writes.WithTx(tx), SQL: tx} },
-	)
+	s.writer = s.engine.writer(s.write, func(tx *sql.Tx) *Tx {
+		return &Tx{Queries: s.engine.within(s.writes, tx), SQL: tx}
+	})
 	return nil
 }
+
+// wantURL says what a database URL looks like.
+const wantURL = "want sqlite:PATH or postgres://USER@HOST:PORT/DATABASE"
 
 func engineFor(rawURL string) (engine, error) {
 	scheme, rest, ok := strings.Cut(rawURL, ":")
 	if !ok || rest == "" {
-		return nil, fmt.Errorf("store: database URL %q: want sqlite:PATH", redact(rawURL))
+		return nil, fmt.Errorf("store: database URL %q: %s", redact(rawURL), wantURL)
 	}
 	switch scheme {
 	case "sqlite":
 		return sqliteEngine{path: strings.TrimPrefix(rest, "//")}, nil
+	case "postgres", "postgresql":
+		return newPostgresEngine(rawURL)
 	default:
-		return nil, fmt.Errorf("store: database URL scheme %q is not supported: want sqlite:PATH", scheme)
+		return nil, fmt.Errorf("store: database URL scheme %q is not supported: %s", scheme, wantURL)
 	}
 }
 
@@ -149,15 +185,17 @@ func redact(rawURL string) string {
 
 // Close closes the database. No write may come after it.
 func (s *Store) Close() error {
-	if s.group != nil {
-		s.group.close()
+	if s.writer != nil {
+		s.writer.close()
 	}
 	for _, queries := range []*Queries{s.reads, s.writes} {
 		if queries != nil {
 			_ = queries.Close() // the pools go next; a statement that does not close has no other effect
 		}
 	}
-	return errors.Join(s.read.Close(), s.write.Close())
+	err := errors.Join(s.read.Close(), s.write.Close())
+	s.engine.close()
+	return err
 }
 
 // Ping reports whether the database answers.
@@ -174,13 +212,21 @@ func (s *Store) Read() *Queries { return s.reads }
 // WriteDB is the pool that transactions run on, for the job queue.
 func (s *Store) WriteDB() *sql.DB { return s.write }
 
+// QueueDriver is what the job queue reaches the database with.
+func (s *Store) QueueDriver() riverdriver.Driver[*sql.Tx] { return s.engine.queueDriver(s.write) }
+
 // Write runs f in one transaction and returns when it is on disk. When f returns an error nothing of it
 // has happened, and the error comes back as it is; a broken unique index comes back as ErrDuplicate.
+// Writes happen as if one came after the other.
+//
+// f may be called more than once: PostgreSQL undoes a transaction that would see what another one
+// changes, and it is carried out again. So f works on copies, and what it found out is taken over after
+// Write has returned, or set from new by each call.
 //
 // f uses the context it is given, which does not end: until then a write can be given up, after that it
 // happens whole or not at all.
 func (s *Store) Write(ctx context.Context, f func(context.Context, *Tx) error) error {
-	err := s.group.write(ctx, f)
+	err := s.writer.write(ctx, f)
 	if err != nil && s.engine.isDuplicate(err) {
 		return fmt.Errorf("%w: %w", ErrDuplicate, err)
 	}

@@ -12,16 +12,28 @@ import (
 
 	"github.com/lockstep-cvm/lockstep/appcompose"
 	"github.com/lockstep-cvm/lockstep/internal/store/column"
+	"github.com/lockstep-cvm/lockstep/internal/store/storetest"
 )
 
-func openTest(t *testing.T) (*Store, string) {
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+// onEach runs a test of the store on a new database of each engine: what it proves holds for both.
+func onEach(t *testing.T, f func(t *testing.T, s *Store)) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "nested", "lockstep.db")
-	s, err := Open(t.Context(), "sqlite:"+path)
+	storetest.Each(t, func(t *testing.T, databaseURL string) {
+		s := open(t, databaseURL)
+		defer s.Close()
+		f(t, s)
+	})
+}
+
+func open(t testing.TB, databaseURL string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), databaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, path
+	return s
 }
 
 var noon = column.At(time.Date(2026, 1, 2, 12, 0, 0, 123456789, time.UTC))
@@ -49,52 +61,51 @@ func slugs(t *testing.T, s *Store) string {
 }
 
 func TestWhatIsWrittenIsThereAfterReopening(t *testing.T) {
-	s, path := openTest(t)
-	if err := insert(t, s, "a"); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s, err := Open(t.Context(), "sqlite:"+path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	row, err := s.Read().GetWorkspaceBySlug(t.Context(), "a")
-	if err != nil || row.CreatedAt != noon {
-		t.Fatalf("row = %+v, %v; want it with its time to the microsecond", row, err)
-	}
-	if _, err := s.Read().GetWorkspaceBySlug(t.Context(), "b"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("missing row: %v, want ErrNotFound", err)
-	}
+	storetest.Each(t, func(t *testing.T, databaseURL string) {
+		s := open(t, databaseURL)
+		if err := insert(t, s, "a"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, databaseURL)
+		defer s.Close()
+		row, err := s.Read().GetWorkspaceBySlug(t.Context(), "a")
+		if err != nil || row.CreatedAt != noon {
+			t.Fatalf("row = %+v, %v; want it with its time to the microsecond", row, err)
+		}
+		if _, err := s.Read().GetWorkspaceBySlug(t.Context(), "b"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("missing row: %v, want ErrNotFound", err)
+		}
+	})
 }
 
 func TestFailedWriteLeavesNothing(t *testing.T) {
-	s, _ := openTest(t)
-	defer s.Close()
-	boom := errors.New("boom")
-	err := s.Write(t.Context(), func(ctx context.Context, tx *Tx) error {
-		if err := tx.InsertWorkspace(ctx, workspace("a")); err != nil {
-			return err
+	onEach(t, func(t *testing.T, s *Store) {
+		boom := errors.New("boom")
+		err := s.Write(t.Context(), func(ctx context.Context, tx *Tx) error {
+			if err := tx.InsertWorkspace(ctx, workspace("a")); err != nil {
+				return err
+			}
+			return boom
+		})
+		if !errors.Is(err, boom) || slugs(t, s) != "" {
+			t.Fatalf("error %v, rows %q; want boom and none", err, slugs(t, s))
 		}
-		return boom
+		if err := insert(t, s, "a"); err != nil {
+			t.Fatal(err)
+		}
+		if err := insert(t, s, "a"); !errors.Is(err, ErrDuplicate) {
+			t.Errorf("second insert = %v, want ErrDuplicate", err)
+		}
 	})
-	if !errors.Is(err, boom) || slugs(t, s) != "" {
-		t.Fatalf("error %v, rows %q; want boom and none", err, slugs(t, s))
-	}
-	if err := insert(t, s, "a"); err != nil {
-		t.Fatal(err)
-	}
-	if err := insert(t, s, "a"); !errors.Is(err, ErrDuplicate) {
-		t.Errorf("second insert = %v, want ErrDuplicate", err)
-	}
 }
 
 // TestWritesOfAGroupStandAlone holds the writer until several writes wait, so that they share a commit;
 // those that fail must not take the others with them.
 func TestWritesOfAGroupStandAlone(t *testing.T) {
-	s, _ := openTest(t)
+	s := open(t, storetest.SQLite(t))
 	defer s.Close()
 	if err := insert(t, s, "taken"); err != nil {
 		t.Fatal(err)
@@ -156,81 +167,82 @@ func TestWritesOfAGroupStandAlone(t *testing.T) {
 }
 
 func TestWriteThatWasGivenUpDoesNotHappen(t *testing.T) {
-	s, _ := openTest(t)
-	defer s.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	err := s.Write(ctx, func(ctx context.Context, tx *Tx) error { return tx.InsertWorkspace(ctx, workspace("a")) })
-	if !errors.Is(err, context.Canceled) || slugs(t, s) != "" {
-		t.Fatalf("error %v, rows %q", err, slugs(t, s))
-	}
-	// A context that ends in the middle must not undo what others write in the same commit.
-	ctx, cancel = context.WithCancel(t.Context())
-	err = s.Write(ctx, func(ctx context.Context, tx *Tx) error {
+	onEach(t, func(t *testing.T, s *Store) {
+		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		return tx.InsertWorkspace(ctx, workspace("b"))
+		err := s.Write(ctx, func(ctx context.Context, tx *Tx) error { return tx.InsertWorkspace(ctx, workspace("a")) })
+		if !errors.Is(err, context.Canceled) || slugs(t, s) != "" {
+			t.Fatalf("error %v, rows %q", err, slugs(t, s))
+		}
+		// A context that ends in the middle must not undo what others write in the same commit.
+		ctx, cancel = context.WithCancel(t.Context())
+		err = s.Write(ctx, func(ctx context.Context, tx *Tx) error {
+			cancel()
+			return tx.InsertWorkspace(ctx, workspace("b"))
+		})
+		if err != nil || slugs(t, s) != "b" {
+			t.Fatalf("error %v, rows %q; a write that began happens whole", err, slugs(t, s))
+		}
 	})
-	if err != nil || slugs(t, s) != "b" {
-		t.Fatalf("error %v, rows %q; a write that began happens whole", err, slugs(t, s))
-	}
 }
 
 func TestOneCandidateAndOneRollout(t *testing.T) {
-	s, _ := openTest(t)
-	defer s.Close()
-	hash := appcompose.Hash([]byte("x"))
-	update := func(id string, state column.UpdateState) error {
-		return s.Write(t.Context(), func(ctx context.Context, tx *Tx) error {
-			return tx.InsertUpdate(ctx, InsertUpdateParams{
-				ID: id, CVMID: 1, Kind: column.KindUpdate, State: state, Reason: "r", CorrelationID: id,
-				ComposeHash: hash, CreatedBy: "k", CreatedAt: noon, ExpiresAt: noon,
+	onEach(t, func(t *testing.T, s *Store) {
+		hash := appcompose.Hash([]byte("x"))
+		update := func(id string, state column.UpdateState) error {
+			return s.Write(t.Context(), func(ctx context.Context, tx *Tx) error {
+				return tx.InsertUpdate(ctx, InsertUpdateParams{
+					ID: id, CVMID: 1, Kind: column.KindUpdate, State: state, Reason: "r", CorrelationID: id,
+					ComposeHash: hash, CreatedBy: "k", CreatedAt: noon, ExpiresAt: noon,
+				})
 			})
-		})
-	}
-	err := s.Write(t.Context(), func(ctx context.Context, tx *Tx) error {
-		if err := errors.Join(tx.InsertWorkspace(ctx, workspace("a")), tx.PutDocument(ctx, hash, []byte("x"), noon),
-			tx.InsertApp(ctx, InsertAppParams{AppID: "app", ProjectID: "p", WorkspaceID: "wks_a", KMSID: "k", CreatedAt: noon})); err != nil {
+		}
+		err := s.Write(t.Context(), func(ctx context.Context, tx *Tx) error {
+			if err := errors.Join(tx.InsertWorkspace(ctx, workspace("a")), tx.PutDocument(ctx, hash, []byte("x"), noon),
+				tx.InsertApp(ctx, InsertAppParams{AppID: "app", ProjectID: "p", WorkspaceID: "wks_a", KMSID: "k", CreatedAt: noon})); err != nil {
+				return err
+			}
+			_, err := tx.InsertCVM(ctx, InsertCVMParams{HashID: "c", VMUUID: "u", WorkspaceID: "wks_a", AppID: "app", Name: "n", CreatedAt: noon})
 			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		_, err := tx.InsertCVM(ctx, InsertCVMParams{HashID: "c", VMUUID: "u", WorkspaceID: "wks_a", AppID: "app", Name: "n", CreatedAt: noon})
-		return err
+		for i, step := range []struct {
+			state column.UpdateState
+			ok    bool
+		}{
+			{column.AwaitingApproval, true}, {column.AwaitingApproval, false},
+			{column.Approved, true}, {column.RollingOut, false}, {column.Verifying, false}, {column.RollingBack, false},
+			{column.Succeeded, true}, {column.Succeeded, true},
+		} {
+			err := update(fmt.Sprint("upd_", i), step.state)
+			if step.ok != (err == nil) || err != nil && !errors.Is(err, ErrDuplicate) {
+				t.Errorf("insert %d (%s) = %v, want ok %v", i, step.state, err, step.ok)
+			}
+		}
+		u, err := s.Read().GetUpdate(t.Context(), "upd_0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.Write(t.Context(), func(ctx context.Context, tx *Tx) error {
+			changed, err := tx.SetUpdateState(ctx, SetUpdateStateParams{ID: u.ID, Version: u.Version + 1, State: column.Expired, StateSince: noon})
+			if err == nil && changed != 0 {
+				err = errors.New("a stale version was written")
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, step := range []struct {
-		state column.UpdateState
-		ok    bool
-	}{
-		{column.AwaitingApproval, true}, {column.AwaitingApproval, false},
-		{column.Approved, true}, {column.RollingOut, false}, {column.Verifying, false}, {column.RollingBack, false},
-		{column.Succeeded, true}, {column.Succeeded, true},
-	} {
-		err := update(fmt.Sprint("upd_", i), step.state)
-		if step.ok != (err == nil) || err != nil && !errors.Is(err, ErrDuplicate) {
-			t.Errorf("insert %d (%s) = %v, want ok %v", i, step.state, err, step.ok)
-		}
-	}
-	u, err := s.Read().GetUpdate(t.Context(), "upd_0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = s.Write(t.Context(), func(ctx context.Context, tx *Tx) error {
-		changed, err := tx.SetUpdateState(ctx, SetUpdateStateParams{ID: u.ID, Version: u.Version + 1, State: column.Expired, StateSince: noon})
-		if err == nil && changed != 0 {
-			err = errors.New("a stale version was written")
-		}
-		return err
-	})
-	if err != nil {
-		t.Error(err)
-	}
 }
 
 func TestBadURLs(t *testing.T) {
-	for _, url := range []string{"", "sqlite:", "lockstep.db", "mysql://user:secret@host/db"} {
+	for _, url := range []string{"", "sqlite:", "lockstep.db", "mysql://user:secret@host/db",
+		"postgres:", "postgres://user:secret@host:port/db", "postgres://user:secret@host/db?sslmode=sometimes"} {
 		_, err := Open(t.Context(), url)
-		if err == nil || !strings.Contains(err.Error(), "sqlite:PATH") {
+		if err == nil || !strings.Contains(err.Error(), "postgres://USER@HOST:PORT/DATABASE") {
 			t.Errorf("Open(%q) = %v, want an error that says what is expected", url, err)
 		}
 		if err != nil && strings.Contains(err.Error(), "secret") {
@@ -252,13 +264,14 @@ func TestPathWithOddCharacters(t *testing.T) {
 }
 
 func TestOneServerToADatabase(t *testing.T) {
-	s, path := openTest(t)
+	databaseURL := storetest.SQLite(t)
+	s := open(t, databaseURL)
 	defer s.Close()
 	unlock, err := s.Lock()
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := Open(t.Context(), "sqlite:"+path) // to look is allowed
+	second, err := Open(t.Context(), databaseURL) // to look is allowed
 	if err != nil {
 		t.Fatal(err)
 	}
