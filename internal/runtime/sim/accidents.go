@@ -33,8 +33,8 @@ func (n *Node) CrashContainer(id, service string, code int) error {
 	if err != nil {
 		return err
 	}
-	c.logs.write(service, now, fmt.Sprintf("%s: simulated exit with code %d\n", service, code))
-	c.bell.ring()
+	c.logs.Write(service, now, fmt.Sprintf("%s: simulated exit with code %d\n", service, code))
+	c.bell.Ring()
 	return nil
 }
 

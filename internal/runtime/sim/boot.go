@@ -13,6 +13,9 @@ import (
 	"github.com/lockstep-cvm/lockstep/appcompose"
 	"github.com/lockstep-cvm/lockstep/internal/kms"
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
+	"github.com/lockstep-cvm/lockstep/internal/runtime/guest"
+	"github.com/lockstep-cvm/lockstep/internal/runtime/hostdisk"
+	"github.com/lockstep-cvm/lockstep/internal/runtime/logbook"
 )
 
 // Stage is a step of a boot or shutdown. The text is dstack's boot_progress or shutdown_progress; the
@@ -38,17 +41,14 @@ const (
 	StagePoweringOff        Stage = "powering off"
 )
 
-// seedSize is the length of dstack's instance_id_seed.
-const seedSize = 20
-
 // boot is one boot under way.
 type boot struct {
 	node     *Node
 	cvm      *cvm
 	machine  *machine
-	record   record // as it was at power-on
+	record   hostdisk.Record // as it was at power-on
 	appID    [20]byte
-	document guestDocument
+	document guest.Document
 	hash     appcompose.ComposeHash
 	env      []string // names the guest lets through; their values are not kept
 }
@@ -123,27 +123,13 @@ func (n *Node) stay(ctx context.Context, cvm string, stage Stage) error {
 	if err := n.config.Faults.atStage(ctx, cvm, stage); err != nil {
 		return err
 	}
-	return pause(ctx, n.config.StageDelay(stage))
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return guest.Pause(ctx, n.config.StageDelay(stage))
 }
 
 // measure reads the configuration from the disk, once, and hashes what it read: from here on nothing
 // that is written to the disk matters to this boot.
 func (b *boot) measure() (runtime.Config, error) {
-	config, err := b.cvm.folder().readConfig(b.record.Config)
+	config, err := b.cvm.folder().ReadConfig(b.record.Config)
 	if err != nil {
 		return config, fmt.Errorf("failed to read host shared files: %w", err)
 	}
@@ -152,32 +138,27 @@ func (b *boot) measure() (runtime.Config, error) {
 		return config, errSuperseded
 	}
 	b.cvm.console("compose-hash: %s", b.hash)
-	b.document, err = parseDocument(config.Document)
+	b.document, err = guest.ParseDocument(config.Document)
 	return config, err
 }
 
 // identity gives the instance its id: the first 20 bytes of SHA-256(seed ‖ app id), with a seed drawn at
 // the first boot and kept on the disk. A document with no_instance_id has none.
 func (b *boot) identity() (id []byte, firstBoot bool, err error) {
-	appID, err := hex.DecodeString(b.record.AppID)
-	if err != nil || len(appID) != len(b.appID) {
-		return nil, false, fmt.Errorf("invalid app id %q", b.record.AppID)
+	if b.appID, err = guest.ParseAppID(b.record.AppID); err != nil {
+		return nil, false, err
 	}
-	b.appID = [20]byte(appID)
 	firstBoot = b.record.Seed == ""
 	seed, err := hex.DecodeString(b.record.Seed)
 	if firstBoot {
-		seed, err = b.node.random(seedSize)
+		seed, err = b.node.random(guest.SeedSize)
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("failed to get the instance id seed: %w", err)
 	}
-	if !b.document.NoInstanceID {
-		sum := sha256.Sum256(slices.Concat(seed, appID))
-		id = sum[:20]
-	}
+	id = guest.InstanceID(b.document, seed, b.appID)
 	if instance := hex.EncodeToString(id); firstBoot || instance != b.record.Instance {
-		err = b.cvm.persist(b.machine, func(r *record) { r.Seed, r.Instance = hex.EncodeToString(seed), instance })
+		err = b.cvm.persist(b.machine, func(r *hostdisk.Record) { r.Seed, r.Instance = hex.EncodeToString(seed), instance })
 	}
 	if err == nil && !b.cvm.update(b.machine, func(*view) { b.cvm.tell(eventInstanceInfo, hex.EncodeToString(id)) }) {
 		err = errSuperseded
@@ -204,27 +185,32 @@ func (b *boot) bootInfo(instanceID []byte) kms.BootInfo {
 	}
 }
 
-// requestKeys asks the KMS. One that gives no decision is asked again, since a guest retries; a denial
-// is final.
+// requestKeys asks the KMS.
 func (b *boot) requestKeys(ctx context.Context, instanceID []byte) error {
-	info := b.bootInfo(instanceID)
-	delay := b.node.config.AuthorizeRetryDelay
-	for try := 1; ; try++ {
-		decision, err := b.node.config.Authorizer.AuthorizeBoot(ctx, info)
-		switch {
-		case err == nil && decision.Allowed:
-			return nil
-		case err == nil:
-			return fmt.Errorf("failed to request app keys: App not allowed: Boot denied: %s", decision.Reason)
-		case try == b.node.config.AuthorizeTries:
-			return fmt.Errorf("failed to request app keys: no decision from the KMS in %d tries: %w", try, err)
-		}
-		b.cvm.console("KMS gave no decision (try %d): %v", try, err)
-		if err := pause(ctx, delay); err != nil {
-			return err
-		}
-		delay *= 2
+	return guest.RequestKeys(ctx, b.node.config.Authorizer, b.bootInfo(instanceID), guest.Asking{
+		Tries: b.node.config.AuthorizeTries, Delay: b.node.config.AuthorizeRetryDelay,
+		Failed: func(try int, err error) { b.cvm.console("KMS gave no decision (try %d): %v", try, err) },
+	})
+}
+
+// decryptEnv opens the encrypted environment. Only the names are kept: nothing here needs a value.
+func (b *boot) decryptEnv(ctx context.Context, ciphertext []byte) error {
+	if len(ciphertext) == 0 {
+		return nil
 	}
+	if b.node.config.EnvDecrypter == nil {
+		b.cvm.console("encrypted env: left alone, this node has no app keys")
+		return nil
+	}
+	env, err := guest.OpenEnv(ctx, b.node.config.EnvDecrypter, b.appID, ciphertext, b.document.AllowedEnvs)
+	if err != nil {
+		return err
+	}
+	for _, v := range env.Vars {
+		b.env = append(b.env, v.Key)
+	}
+	b.cvm.console("encrypted env: %d variables, %d not in allowed_envs", env.Total, env.Skipped)
+	return nil
 }
 
 // setupStages are the stages between the keys and the app.
@@ -241,7 +227,7 @@ func (b *boot) setupStages(firstBoot bool) []Stage {
 	if b.document.HasInitScript {
 		stages = append(stages, StageInitScript)
 	}
-	if b.document.HasPreLaunch {
+	if b.document.PreLaunch != "" {
 		stages = append(stages, StagePreLaunch)
 	}
 	return stages
@@ -249,7 +235,7 @@ func (b *boot) setupStages(firstBoot bool) []Stage {
 
 // startApp runs what the runner of the document runs.
 func (b *boot) startApp(ctx context.Context) error {
-	b.cvm.logs.nameContainers(nil)
+	b.cvm.logs.NameContainers(nil)
 	switch b.document.Runner {
 	case "docker-compose", "nerdctl-compose":
 		if err := b.stage(ctx, StageStartingContainers); err != nil {
@@ -295,7 +281,7 @@ func (b *boot) startContainers() error {
 	for _, s := range services {
 		names[s.name] = s.name // a service's name wins over another's container name
 	}
-	b.cvm.logs.nameContainers(names)
+	b.cvm.logs.NameContainers(names)
 	for i := range services {
 		b.writeLog(services[i].name, services[i], now)
 	}
@@ -319,7 +305,7 @@ func (b *boot) writeLog(log string, s service, now time.Time) {
 	if s.exits {
 		fmt.Fprintf(&text, "%s: simulated exit with code %d\n", s.name, s.exitCode)
 	}
-	b.cvm.logs.write(log, now, text.String())
+	b.cvm.logs.Write(log, now, text.String())
 }
 
 // runScript is the runner bash: the script's output goes to the console, and its failure fails the boot.
@@ -328,7 +314,7 @@ func (b *boot) runScript() error {
 	if err != nil {
 		return fmt.Errorf("failed to run main script: %w", err)
 	}
-	b.cvm.logs.write(consoleStdout, b.node.config.Now(), s.log)
+	b.cvm.logs.Write(logbook.Stdout, b.node.config.Now(), s.log)
 	if s.exits && s.exitCode != 0 {
 		return fmt.Errorf("failed to run main script: exit status %d", s.exitCode)
 	}

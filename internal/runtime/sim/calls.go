@@ -10,6 +10,8 @@ import (
 
 	"github.com/lockstep-cvm/lockstep/appcompose"
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
+	"github.com/lockstep-cvm/lockstep/internal/runtime/hostdisk"
+	"github.com/lockstep-cvm/lockstep/internal/runtime/logbook"
 )
 
 // Create implements runtime.Runtime.
@@ -57,7 +59,7 @@ func (n *Node) free(id string) {
 
 func (n *Node) create(c *cvm, spec runtime.Spec) error {
 	defer c.giveTurn()
-	r := record{
+	r := hostdisk.Record{
 		ID:        spec.ID,
 		Name:      spec.Name,
 		AppID:     spec.AppID,
@@ -66,7 +68,7 @@ func (n *Node) create(c *cvm, spec runtime.Spec) error {
 		Config:    1,
 		CreatedAt: n.config.Now(),
 	}
-	if err := n.disk.create(r, spec.Config); err != nil {
+	if err := n.disk.Create(r, spec.Config); err != nil {
 		n.free(c.id)
 		return fmt.Errorf("sim: create CVM %s: %w", c.id, err)
 	}
@@ -93,7 +95,7 @@ func (c *cvm) apply(config runtime.Config) error {
 	c.mu.Lock()
 	r, state := c.record, c.view.state
 	c.mu.Unlock()
-	there, err := c.folder().readConfig(r.Config)
+	there, err := c.folder().ReadConfig(r.Config)
 	if err != nil {
 		return fmt.Errorf("sim: read configuration of CVM %s: %w", c.id, err)
 	}
@@ -104,17 +106,17 @@ func (c *cvm) apply(config runtime.Config) error {
 	if state != runtime.StateStopped && state != runtime.StateExited {
 		return fmt.Errorf("%w: cannot apply a document while it is %s", runtime.ErrConflict, state)
 	}
-	if err := c.folder().writeConfig(r.Config+1, config); err != nil {
+	if err := c.folder().WriteConfig(r.Config+1, config); err != nil {
 		return fmt.Errorf("sim: write configuration of CVM %s: %w", c.id, err)
 	}
-	if err := c.persist(nil, func(n *record) { n.Config = r.Config + 1 }); err != nil {
+	if err := c.persist(nil, func(n *hostdisk.Record) { n.Config = r.Config + 1 }); err != nil {
 		return err
 	}
 	c.mu.Lock()
 	c.nextHash = appcompose.Hash(config.Document)
 	c.mu.Unlock()
-	c.bell.ring()
-	if err := os.RemoveAll(c.folder().config(r.Config)); err != nil {
+	c.bell.Ring()
+	if err := os.RemoveAll(c.folder().ConfigDir(r.Config)); err != nil {
 		c.node.config.Logger.Warn("old configuration is left for the next sweep", "cvm", c.id, "error", err)
 	}
 	return nil
@@ -141,7 +143,7 @@ func (c *cvm) start() error {
 	default: // stopped or exited
 	}
 	now := c.node.config.Now()
-	if err := c.persist(nil, func(r *record) { r.Started, r.StartedAt = true, now }); err != nil {
+	if err := c.persist(nil, func(r *hostdisk.Record) { r.Started, r.StartedAt = true, now }); err != nil {
 		return err
 	}
 	m := c.powerOn()
@@ -176,7 +178,7 @@ func (c *cvm) stop(options runtime.StopOptions) error {
 	}
 	now := c.node.config.Now()
 	if state != runtime.StateStopping {
-		if err := c.persist(nil, func(r *record) {
+		if err := c.persist(nil, func(r *hostdisk.Record) {
 			r.Started = false
 			if state != runtime.StateExited {
 				r.ExitedAt = now // on disk; once it is down, the exact time replaces it in memory
@@ -251,7 +253,7 @@ func (n *Node) Watch(ctx context.Context, id string) (<-chan struct{}, error) {
 	if !c.isKnown() {
 		return nil, fmt.Errorf("%w: %q", runtime.ErrNotFound, id)
 	}
-	return c.bell.listen(ctx), nil
+	return c.bell.Listen(ctx), nil
 }
 
 // Logs implements runtime.Runtime.
@@ -267,16 +269,16 @@ func (n *Node) Logs(ctx context.Context, id string, options runtime.LogOptions) 
 		}
 		var log string
 		if options.Container == "" {
-			if log, err = consoleLog(options.Channel); err != nil {
+			if log, err = logbook.Console(options.Channel); err != nil {
 				return err
 			}
 		} else {
 			var ok bool
-			if log, ok = c.logs.container(options.Container); !ok {
+			if log, ok = c.logs.Container(options.Container); !ok {
 				return fmt.Errorf("%w: %q", runtime.ErrNoContainer, options.Container)
 			}
 		}
-		reader = c.logs.open(ctx, log, options)
+		reader = c.logs.Open(ctx, log, options)
 		return nil
 	})
 	if err != nil {
@@ -305,7 +307,7 @@ func (n *Node) Remove(ctx context.Context, id string) error {
 
 func (c *cvm) remove() error {
 	c.writing.Lock()
-	if err := c.node.disk.hide(c.id); err != nil {
+	if err := c.node.disk.Hide(c.id); err != nil {
 		c.writing.Unlock()
 		return fmt.Errorf("sim: remove CVM %s: %w", c.id, err)
 	}
@@ -314,7 +316,7 @@ func (c *cvm) remove() error {
 	c.mu.Unlock()
 	c.writing.Unlock()
 	c.powerOff(nil, runtime.StateStopped, "")
-	if err := c.node.disk.shred(c.id); err != nil {
+	if err := c.node.disk.Shred(c.id); err != nil {
 		c.node.config.Logger.Warn("removed CVM is left for the next sweep", "cvm", c.id, "error", err)
 	}
 	// The place is free only now: one created under the same id would else be shredded.
@@ -325,6 +327,6 @@ func (c *cvm) remove() error {
 }
 
 func (c *cvm) endBells() {
-	c.bell.end()
-	c.logs.bell.end()
+	c.bell.End()
+	c.logs.Bell.End()
 }

@@ -56,12 +56,6 @@ func (c Config) withDefaults() Config {
 	if c.StageDelay == nil {
 		c.StageDelay = func(Stage) time.Duration { return 0 }
 	}
-	if c.AuthorizeTries <= 0 {
-		c.AuthorizeTries = 4
-	}
-	if c.AuthorizeRetryDelay <= 0 {
-		c.AuthorizeRetryDelay = 250 * time.Millisecond
-	}
 	if c.Host == nil {
 		c.Host = noHost{}
 	}

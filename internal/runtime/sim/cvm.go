@@ -9,14 +9,17 @@ import (
 
 	"github.com/lockstep-cvm/lockstep/appcompose"
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
+	"github.com/lockstep-cvm/lockstep/internal/runtime/bell"
+	"github.com/lockstep-cvm/lockstep/internal/runtime/hostdisk"
+	"github.com/lockstep-cvm/lockstep/internal/runtime/logbook"
 )
 
 // cvm is one CVM of the node. One that is idle has no goroutine, whether it runs or not.
 type cvm struct {
 	node *Node
 	id   string
-	logs logbook
-	bell bell // rings when the status changes
+	logs logbook.Book
+	bell bell.Bell // rings when the status changes
 
 	// turn is held by the call that is changing the CVM, so that calls for it come one after the other.
 	// It is a channel because waiting for it ends with the caller's context.
@@ -27,7 +30,7 @@ type cvm struct {
 
 	mu       sync.Mutex
 	known    bool // created and not removed; everything else is false to a call that finds it unknown
-	record   record
+	record   hostdisk.Record
 	nextHash appcompose.ComposeHash
 	machine  *machine // what is powered on; nil when nothing is
 	view     view
@@ -61,7 +64,7 @@ func newCVM(n *Node, id string) *cvm {
 	return &cvm{node: n, id: id, turn: make(chan struct{}, 1), view: view{state: runtime.StateStopped}}
 }
 
-func (c *cvm) folder() folder { return c.node.disk.cvm(c.id) }
+func (c *cvm) folder() hostdisk.Folder { return c.node.disk.CVM(c.id) }
 
 // takeTurn waits until no other call is changing the CVM. The caller gives the turn back.
 func (c *cvm) takeTurn(ctx context.Context) error {
@@ -90,7 +93,7 @@ func (c *cvm) isKnown() bool {
 
 // persist changes the record on disk and then in memory. With a machine, it changes nothing unless that
 // is still the one that is on.
-func (c *cvm) persist(m *machine, change func(*record)) error {
+func (c *cvm) persist(m *machine, change func(*hostdisk.Record)) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	c.mu.Lock()
@@ -100,7 +103,7 @@ func (c *cvm) persist(m *machine, change func(*record)) error {
 		return errSuperseded
 	}
 	change(&r)
-	if err := c.folder().writeRecord(r); err != nil {
+	if err := c.folder().WriteRecord(r); err != nil {
 		return fmt.Errorf("sim: write record of CVM %s: %w", c.id, err)
 	}
 	c.mu.Lock()
@@ -119,7 +122,7 @@ func (c *cvm) update(m *machine, change func(*view)) bool {
 	}
 	change(&c.view)
 	c.mu.Unlock()
-	c.bell.ring()
+	c.bell.Ring()
 	return true
 }
 
@@ -133,7 +136,7 @@ func (c *cvm) powerOn() *machine {
 	c.machine = m
 	c.view = view{state: runtime.StateStarting, bootProgress: string(StageBooting)}
 	c.mu.Unlock()
-	c.bell.ring()
+	c.bell.Ring()
 	return m
 }
 
@@ -165,12 +168,12 @@ func (c *cvm) powerOff(m *machine, state runtime.State, bootError string) {
 		v.bootError = bootError
 	}
 	c.mu.Unlock()
-	c.bell.ring()
+	c.bell.Ring()
 }
 
 // console writes a line to the serial console.
 func (c *cvm) console(format string, args ...any) {
-	c.logs.write(consoleSerial, c.node.config.Now(), fmt.Sprintf(format, args...)+"\n")
+	c.logs.Write(logbook.Serial, c.node.config.Now(), fmt.Sprintf(format, args...)+"\n")
 }
 
 // status is what the node sees now.

@@ -1,6 +1,10 @@
 package sim
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/lockstep-cvm/lockstep/internal/runtime/guest"
+)
 
 // FuzzDocument: whatever the bytes are that a CVM is given, reading them at boot ends in an error or not
 // at all, and never takes the node down.
@@ -9,7 +13,7 @@ func FuzzDocument(f *testing.F) {
 	f.Add([]byte(`{"manifest_version":"3","runner":"bash","bash_script":"# lockstep.sim.exit: 1"}`))
 	f.Add([]byte(`[]`))
 	f.Fuzz(func(t *testing.T, document []byte) {
-		d, err := parseDocument(document)
+		d, err := guest.ParseDocument(document)
 		if err != nil {
 			return
 		}

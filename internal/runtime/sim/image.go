@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
+	"github.com/lockstep-cvm/lockstep/internal/runtime/hostdisk"
 )
 
 // SetImage gives a CVM another OS image, which its next boot measures. The error is runtime.ErrNotFound, or
@@ -28,5 +29,5 @@ func (n *Node) SetImage(ctx context.Context, id, image string) error {
 	if state := c.state(); state != runtime.StateStopped && state != runtime.StateExited {
 		return fmt.Errorf("%w: cannot change the image while it is %s", runtime.ErrConflict, state)
 	}
-	return c.persist(nil, func(r *record) { r.Image = image })
+	return c.persist(nil, func(r *hostdisk.Record) { r.Image = image })
 }

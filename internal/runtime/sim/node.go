@@ -9,12 +9,13 @@ import (
 
 	"github.com/lockstep-cvm/lockstep/appcompose"
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
+	"github.com/lockstep-cvm/lockstep/internal/runtime/hostdisk"
 )
 
 // Node is a simulated host. It implements runtime.Runtime and runtime.Watcher.
 type Node struct {
 	config  Config
-	disk    disk
+	disk    hostdisk.Disk
 	context context.Context // ends when the node is closed
 	cancel  context.CancelFunc
 	closed  <-chan struct{} // closed when context ends
@@ -45,8 +46,8 @@ func New(config Config) (*Node, error) {
 	if config.Dir == "" || config.Authorizer == nil {
 		return nil, errors.New("sim: config needs Dir and Authorizer")
 	}
-	n := &Node{config: config.withDefaults(), disk: disk(config.Dir), cvms: map[string]*cvm{}}
-	records, err := n.disk.open()
+	n := &Node{config: config.withDefaults(), disk: hostdisk.Disk(config.Dir), cvms: map[string]*cvm{}}
+	records, err := n.disk.Open()
 	if err != nil {
 		return nil, fmt.Errorf("sim: open disk of the node: %w", err)
 	}
@@ -55,7 +56,7 @@ func New(config Config) (*Node, error) {
 	boots := make([]powerOn, 0, len(records))
 	for _, r := range records {
 		c := newCVM(n, r.ID)
-		document, err := c.folder().readDocument(r.Config)
+		document, err := c.folder().ReadDocument(r.Config)
 		if err != nil {
 			n.cancel()
 			return nil, fmt.Errorf("sim: open CVM %s: %w", r.ID, err)

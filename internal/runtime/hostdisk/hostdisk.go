@@ -1,4 +1,6 @@
-package sim
+// Package hostdisk is how a driver that is a host itself keeps its CVMs on disk: the exact bytes of what boots
+// next, and a record of what the CVM is and is meant to do.
+package hostdisk
 
 import (
 	"encoding/json"
@@ -10,10 +12,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockstep-cvm/lockstep/appcompose"
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
 )
 
-// The disk of a node:
+// The layout:
 //
 //	<dir>/<cvm id>/instance.json              record: what the CVM is and whether it is meant to run
 //	<dir>/<cvm id>/config-N/app-compose.json  the document, byte for byte
@@ -33,8 +36,8 @@ const (
 	tempSuffix   = ".tmp"
 )
 
-// record is what instance.json holds.
-type record struct {
+// Record is what instance.json holds.
+type Record struct {
 	ID        string            `json:"id"`
 	Name      string            `json:"name"`
 	AppID     string            `json:"app_id"`
@@ -47,33 +50,42 @@ type record struct {
 	CreatedAt time.Time         `json:"created_at"`
 	StartedAt time.Time         `json:"started_at,omitzero"`
 	ExitedAt  time.Time         `json:"exited_at,omitzero"`
+
+	// Of drivers whose containers outlive their process.
+	Up        bool                   `json:"up,omitempty"`      // the last boot came to its end, and what it started is not known to be down
+	Down      bool                   `json:"down,omitempty"`    // all that it ran is known to be down
+	Gone      bool                   `json:"gone,omitempty"`    // it is being removed
+	Measured  appcompose.ComposeHash `json:"measured,omitzero"` // hash of what the last boot read; zero before
+	BootError string                 `json:"boot_error,omitempty"`
 }
 
-// folder is the folder of one CVM.
-type folder string
+// Folder is the folder of one CVM.
+type Folder string
 
-func (d folder) config(n int) string { return filepath.Join(string(d), fmt.Sprint(configPrefix, n)) }
+// ConfigDir is the folder of a configuration.
+func (d Folder) ConfigDir(n int) string { return filepath.Join(string(d), fmt.Sprint(configPrefix, n)) }
 
-// readConfig reads the configuration in force.
-func (d folder) readConfig(n int) (runtime.Config, error) {
-	document, err := d.readDocument(n)
+// ReadConfig reads the configuration in force.
+func (d Folder) ReadConfig(n int) (runtime.Config, error) {
+	document, err := d.ReadDocument(n)
 	if err != nil {
 		return runtime.Config{}, err
 	}
-	env, err := os.ReadFile(filepath.Join(d.config(n), envFile))
+	env, err := os.ReadFile(filepath.Join(d.ConfigDir(n), envFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return runtime.Config{}, err
 	}
 	return runtime.Config{Document: document, EncryptedEnv: env}, nil
 }
 
-func (d folder) readDocument(n int) ([]byte, error) {
-	return os.ReadFile(filepath.Join(d.config(n), documentFile))
+// ReadDocument reads the document of a configuration.
+func (d Folder) ReadDocument(n int) ([]byte, error) {
+	return os.ReadFile(filepath.Join(d.ConfigDir(n), documentFile))
 }
 
-// writeConfig writes and syncs a config folder, replacing one that a killed process left half done.
-func (d folder) writeConfig(n int, config runtime.Config) error {
-	dir := d.config(n)
+// WriteConfig writes and syncs a config folder, replacing one that a killed process left half done.
+func (d Folder) WriteConfig(n int, config runtime.Config) error {
+	dir := d.ConfigDir(n)
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
@@ -91,7 +103,8 @@ func (d folder) writeConfig(n int, config runtime.Config) error {
 	return errors.Join(syncDir(dir), syncDir(string(d)))
 }
 
-func (d folder) writeRecord(r record) error {
+// WriteRecord replaces the record, and syncs.
+func (d Folder) WriteRecord(r Record) error {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
@@ -106,8 +119,9 @@ func (d folder) writeRecord(r record) error {
 	return syncDir(string(d))
 }
 
-func (d folder) readRecord() (record, error) {
-	var r record
+// ReadRecord reads the record.
+func (d Folder) ReadRecord() (Record, error) {
+	var r Record
 	text, err := os.ReadFile(filepath.Join(string(d), recordFile))
 	if err != nil {
 		return r, err
@@ -116,12 +130,12 @@ func (d folder) readRecord() (record, error) {
 }
 
 // sweep deletes the config folders that are not in force.
-func (d folder) sweep(inForce int) error {
+func (d Folder) sweep(inForce int) error {
 	entries, err := os.ReadDir(string(d))
 	if err != nil {
 		return err
 	}
-	keep := filepath.Base(d.config(inForce))
+	keep := filepath.Base(d.ConfigDir(inForce))
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), configPrefix) && e.Name() != keep {
 			err = errors.Join(err, os.RemoveAll(filepath.Join(string(d), e.Name())))
@@ -130,50 +144,51 @@ func (d folder) sweep(inForce int) error {
 	return err
 }
 
-// disk is the folder of the node.
-type disk string
+// Disk is the folder of the node.
+type Disk string
 
-func (d disk) cvm(id string) folder { return folder(filepath.Join(string(d), id)) }
+// CVM is the folder of one CVM.
+func (d Disk) CVM(id string) Folder { return Folder(filepath.Join(string(d), id)) }
 
-// create makes the folder of a CVM appear whole.
-func (d disk) create(r record, config runtime.Config) error {
-	temp := folder(filepath.Join(string(d), newPrefix+r.ID))
+// Create makes the folder of a CVM appear whole.
+func (d Disk) Create(r Record, config runtime.Config) error {
+	temp := Folder(filepath.Join(string(d), newPrefix+r.ID))
 	if err := os.RemoveAll(string(temp)); err != nil {
 		return err
 	}
 	if err := os.Mkdir(string(temp), 0o700); err != nil {
 		return err
 	}
-	if err := temp.writeConfig(r.Config, config); err != nil {
+	if err := temp.WriteConfig(r.Config, config); err != nil {
 		return err
 	}
-	if err := temp.writeRecord(r); err != nil {
+	if err := temp.WriteRecord(r); err != nil {
 		return err
 	}
-	if err := os.Rename(string(temp), string(d.cvm(r.ID))); err != nil {
-		return err
-	}
-	return syncDir(string(d))
-}
-
-// hide makes the folder of a CVM disappear at once. What was in it is still to be deleted.
-func (d disk) hide(id string) error {
-	if err := d.shred(id); err != nil {
-		return err
-	}
-	if err := os.Rename(string(d.cvm(id)), d.gone(id)); err != nil {
+	if err := os.Rename(string(temp), string(d.CVM(r.ID))); err != nil {
 		return err
 	}
 	return syncDir(string(d))
 }
 
-// shred deletes what hide has hidden. What it leaves is swept when the node is opened again.
-func (d disk) shred(id string) error { return os.RemoveAll(d.gone(id)) }
+// Hide makes the folder of a CVM disappear at once. What was in it is still to be deleted.
+func (d Disk) Hide(id string) error {
+	if err := d.Shred(id); err != nil {
+		return err
+	}
+	if err := os.Rename(string(d.CVM(id)), d.gone(id)); err != nil {
+		return err
+	}
+	return syncDir(string(d))
+}
 
-func (d disk) gone(id string) string { return filepath.Join(string(d), gonePrefix+id) }
+// Shred deletes what hide has hidden. What it leaves is swept when the node is opened again.
+func (d Disk) Shred(id string) error { return os.RemoveAll(d.gone(id)) }
 
-// open creates the disk when missing, sweeps what a killed process left, and lists the CVMs.
-func (d disk) open() ([]record, error) {
+func (d Disk) gone(id string) string { return filepath.Join(string(d), gonePrefix+id) }
+
+// Open creates the disk when missing, sweeps what a killed process left, and lists the CVMs.
+func (d Disk) Open() ([]Record, error) {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return nil, err
 	}
@@ -181,7 +196,7 @@ func (d disk) open() ([]record, error) {
 	if err != nil {
 		return nil, err
 	}
-	var records []record
+	var records []Record
 	for _, e := range entries {
 		switch {
 		case strings.HasPrefix(e.Name(), newPrefix), strings.HasPrefix(e.Name(), gonePrefix):
@@ -199,15 +214,15 @@ func (d disk) open() ([]record, error) {
 	return records, nil
 }
 
-func (d disk) load(id string) (record, error) {
-	r, err := d.cvm(id).readRecord()
+func (d Disk) load(id string) (Record, error) {
+	r, err := d.CVM(id).ReadRecord()
 	if err != nil {
 		return r, err
 	}
 	if r.ID != id {
 		return r, fmt.Errorf("%s names CVM %q", recordFile, r.ID)
 	}
-	return r, d.cvm(id).sweep(r.Config)
+	return r, d.CVM(id).sweep(r.Config)
 }
 
 func writeSynced(path string, content []byte) error {

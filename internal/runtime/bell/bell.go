@@ -1,4 +1,5 @@
-package sim
+// Package bell wakes those who wait for something to change on a CVM.
+package bell
 
 import (
 	"context"
@@ -7,15 +8,15 @@ import (
 
 // bell wakes everyone who waits for something to change. It costs nothing while nobody waits, and no
 // goroutine while somebody does: there is one in every CVM.
-type bell struct {
+type Bell struct {
 	mu      sync.Mutex
 	waiting map[chan struct{}]struct{}
 	gone    bool
 }
 
-// listen returns a channel that receives after each ring; rings that come before the receive count as
+// Listen returns a channel that receives after each ring; rings that come before the receive count as
 // one. It is closed when the context ends or the bell does.
-func (b *bell) listen(ctx context.Context) <-chan struct{} {
+func (b *Bell) Listen(ctx context.Context) <-chan struct{} {
 	rung := make(chan struct{}, 1)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -31,7 +32,7 @@ func (b *bell) listen(ctx context.Context) <-chan struct{} {
 	return rung
 }
 
-func (b *bell) leave(rung chan struct{}) {
+func (b *Bell) leave(rung chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, ok := b.waiting[rung]; ok {
@@ -40,7 +41,8 @@ func (b *bell) leave(rung chan struct{}) {
 	}
 }
 
-func (b *bell) ring() {
+// Ring tells everyone who listens.
+func (b *Bell) Ring() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for rung := range b.waiting {
@@ -51,8 +53,8 @@ func (b *bell) ring() {
 	}
 }
 
-// end closes the channels of all who listen, and of all who will.
-func (b *bell) end() {
+// End closes the channels of all who listen, and of all who will.
+func (b *Bell) End() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.gone = true

@@ -1,4 +1,5 @@
-package sim
+// Package logbook keeps the last lines of the logs of a CVM in memory, and lets readers follow them.
+package logbook
 
 import (
 	"bytes"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
+	"github.com/lockstep-cvm/lockstep/internal/runtime/bell"
 )
 
 // keepLines is how many lines a log keeps; older ones are dropped, as a host's log rotation does.
@@ -42,22 +44,23 @@ func (r *ring) from(n uint64) []line {
 	return r.lines[min(max(n, first), r.next)-first:]
 }
 
-// logbook holds the logs of one CVM: the channels of its console, and one log for each container.
-type logbook struct {
+// Book holds the logs of one CVM: the channels of its console, and one log for each container.
+type Book struct {
 	mu         sync.Mutex
 	rings      map[string]*ring
 	containers map[string]string // of the last boot: container or service name → name of its log
-	bell       bell
+	Bell       bell.Bell
 }
 
 // Names of the console's logs; containers have the name of their service, which has no slash.
 const (
-	consoleSerial = "console/serial"
-	consoleStdout = "console/stdout"
-	consoleStderr = "console/stderr"
+	Serial = "console/serial"
+	Stdout = "console/stdout"
+	Stderr = "console/stderr"
 )
 
-func (b *logbook) write(name string, at time.Time, text string) {
+// Write adds lines to a log.
+func (b *Book) Write(name string, at time.Time, text string) {
 	b.mu.Lock()
 	if b.rings == nil {
 		b.rings = map[string]*ring{}
@@ -71,12 +74,12 @@ func (b *logbook) write(name string, at time.Time, text string) {
 		r.add(line{at: at, text: strings.TrimSuffix(text, "\n")})
 	}
 	b.mu.Unlock()
-	b.bell.ring()
+	b.Bell.Ring()
 }
 
-// nameContainers says which containers there are from now on, by every name they answer to. What the
+// NameContainers says which containers there are from now on, by every name they answer to. What the
 // ones before wrote is dropped, as a compose up that recreates them does; the console goes on.
-func (b *logbook) nameContainers(names map[string]string) {
+func (b *Book) NameContainers(names map[string]string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.containers = names
@@ -87,15 +90,15 @@ func (b *logbook) nameContainers(names map[string]string) {
 	}
 }
 
-// container is the name of the log of a container.
-func (b *logbook) container(name string) (string, bool) {
+// Container is the name of the log of a container.
+func (b *Book) Container(name string) (string, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	log, ok := b.containers[name]
 	return log, ok
 }
 
-func (b *logbook) read(name string, from uint64) ([]line, uint64) {
+func (b *Book) read(name string, from uint64) ([]line, uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := b.rings[name]
@@ -105,25 +108,25 @@ func (b *logbook) read(name string, from uint64) ([]line, uint64) {
 	return append([]line(nil), r.from(from)...), r.next
 }
 
-// consoleLog is the name of the log of a console channel.
-func consoleLog(channel string) (string, error) {
+// Console is the name of the log of a console channel.
+func Console(channel string) (string, error) {
 	switch channel {
 	case "", "serial":
-		return consoleSerial, nil
+		return Serial, nil
 	case "stdout":
-		return consoleStdout, nil
+		return Stdout, nil
 	case "stderr":
-		return consoleStderr, nil
+		return Stderr, nil
 	}
 	return "", &runtime.FieldError{Field: "LogOptions.Channel", Seen: channel, Want: "serial, stdout or stderr"}
 }
 
-// open makes a reader of one log.
-func (b *logbook) open(ctx context.Context, name string, options runtime.LogOptions) io.ReadCloser {
+// Open makes a reader of one log.
+func (b *Book) Open(ctx context.Context, name string, options runtime.LogOptions) io.ReadCloser {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &logReader{ctx: ctx, cancel: cancel, book: b, name: name, options: options}
 	if options.Follow {
-		r.rung = b.bell.listen(ctx)
+		r.rung = b.Bell.Listen(ctx)
 	}
 	var lines []line
 	lines, r.next = b.read(name, 0)
@@ -139,7 +142,7 @@ func (b *logbook) open(ctx context.Context, name string, options runtime.LogOpti
 type logReader struct {
 	ctx     context.Context // ends with the caller's, or by Close
 	cancel  context.CancelFunc
-	book    *logbook
+	book    *Book
 	name    string
 	options runtime.LogOptions
 	rung    <-chan struct{} // nil without Follow

@@ -1,4 +1,6 @@
-package sim
+// Package guest is what the inside of a CVM does before its app runs, for the drivers that have no dstack guest
+// to do it: read the app-compose document, take on an identity, ask the KMS, open the environment.
+package guest
 
 import (
 	"encoding/json"
@@ -7,13 +9,13 @@ import (
 	"strconv"
 )
 
-// guestDocument is what a guest reads of its app-compose document. Names are matched exactly, as the
+// Document is what a guest reads of its app-compose document. Names are matched exactly, as the
 // guest's own parser does, and what it does not know is ignored.
-type guestDocument struct {
+type Document struct {
 	Runner        string
 	ComposeText   string
 	BashScript    string
-	HasPreLaunch  bool
+	PreLaunch     string // script; empty when there is none
 	HasInitScript bool
 	NoInstanceID  bool
 	Gateway       bool
@@ -23,20 +25,20 @@ type guestDocument struct {
 // maxManifestVersion is the newest document format a guest boots.
 const maxManifestVersion = 3
 
-func parseDocument(document []byte) (guestDocument, error) {
+// ParseDocument reads a document. The error is in the guest's words and names the field.
+func ParseDocument(document []byte) (Document, error) {
 	// encoding/json matches struct fields in any case; a map does not.
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(document, &fields); err != nil {
-		return guestDocument{}, fmt.Errorf("failed to parse app-compose.json: %w", err)
+		return Document{}, fmt.Errorf("failed to parse app-compose.json: %w", err)
 	}
-	var d guestDocument
-	var preLaunch string
+	var d Document
 	var gateway, tproxy bool
 	for name, target := range map[string]any{
 		"runner":              &d.Runner,
 		"docker_compose_file": &d.ComposeText,
 		"bash_script":         &d.BashScript,
-		"pre_launch_script":   &preLaunch,
+		"pre_launch_script":   &d.PreLaunch,
 		"no_instance_id":      &d.NoInstanceID,
 		"gateway_enabled":     &gateway,
 		"tproxy_enabled":      &tproxy,
@@ -52,7 +54,6 @@ func parseDocument(document []byte) (guestDocument, error) {
 		return d, err
 	}
 	d.Gateway = gateway || tproxy
-	d.HasPreLaunch = preLaunch != ""
 	d.HasInitScript = hasInitScript(fields["init_script"])
 	return d, nil
 }
