@@ -118,6 +118,9 @@ func (r *rollout) stillApproved(ctx context.Context) (gone string, err error) {
 // begin checks the approval again right before the CVM is taken down. When a reorg or a removal took it
 // away, the update goes back to waiting and nothing was stopped.
 func (r *rollout) begin(ctx context.Context) (Step, error) {
+	if step, ready, err := r.prepare(ctx); !ready {
+		return step, err
+	}
 	gone, err := r.stillApproved(ctx)
 	if err != nil {
 		return r.wait(ctx, r.timeouts.Retry, "waits for the chain: %v", err)

@@ -29,6 +29,7 @@ var transitions = map[column.UpdateState][]column.UpdateState{
 		column.RollingOut,
 		column.AwaitingApproval, // a reorg or a removal took the approval away; nothing was stopped
 		column.Failed,           // the same for a CVM's first boot, which has nothing to go back to
+		column.RollingBack,      // the node cannot get ready for it; nothing was stopped
 		column.Cancelled,
 	},
 	column.RollingOut:  {column.Verifying, column.RollingBack},
