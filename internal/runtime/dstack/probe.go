@@ -2,7 +2,6 @@ package dstack
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
@@ -88,26 +87,4 @@ func (d *Driver) Reconfigure(ctx context.Context, id string, change Change) erro
 		}
 		return d.update(ctx, request)
 	})
-}
-
-// SystemInfo asks the guest how it is doing. The error is ErrConflict when its agent does not answer.
-func (d *Driver) SystemInfo(ctx context.Context, id string) (vmmrpc.SystemInfo, error) {
-	return ask[vmmrpc.SystemInfo](ctx, d, id, vmmrpc.GuestSysInfo)
-}
-
-// NetworkInfo asks the guest about its network. The error is ErrConflict when its agent does not answer.
-func (d *Driver) NetworkInfo(ctx context.Context, id string) (vmmrpc.NetworkInformation, error) {
-	return ask[vmmrpc.NetworkInformation](ctx, d, id, vmmrpc.GuestNetworkInfo)
-}
-
-func ask[T any](ctx context.Context, d *Driver, id, method string) (answer T, err error) {
-	m, err := d.find(ctx, id)
-	if err != nil {
-		return answer, err
-	}
-	err = d.client.guest(ctx, method, m.info.ID, &answer)
-	if refused := new(RPCError); errors.As(err, &refused) {
-		err = fmt.Errorf("%w: %w", runtime.ErrConflict, err)
-	}
-	return answer, err
 }

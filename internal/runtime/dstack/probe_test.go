@@ -46,10 +46,10 @@ func TestReconfigure(t *testing.T) {
 	if err := b.Reconfigure(ctx, cvm, dstack.Change{Ports: &ports, KMSURLs: &urls, GatewayURLs: &urls, GPUs: &vmmrpc.GPUConfig{AttachMode: "listed", GPUs: []vmmrpc.GPUSpec{{Slot: "18:00.0"}}}}); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := b.SystemInfo(ctx, cvm); err != nil || s.NumCPUs != 1 {
+	if s, err := b.SystemInfo(ctx, cvm); err != nil || s.CPUs != 1 {
 		t.Errorf("system info %+v, %v", s, err)
 	}
-	if n, err := b.NetworkInfo(ctx, cvm); err != nil || len(n.Interfaces) != 1 {
+	if n, err := b.NetworkInfo(ctx, cvm); err != nil || n.InternalIP != "10.0.2.10" {
 		t.Errorf("network info %+v, %v", n, err)
 	}
 	b.halt()

@@ -44,6 +44,7 @@ func Run(t *testing.T, h Harness) {
 		{"LogFollow", logFollow},
 		{"LogErrors", logErrors},
 		{"Watch", watch},
+		{"Inspect", inspect},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { test.run(newBench(t, h)) })

@@ -160,8 +160,8 @@ func (m *vm) sysInfo(status runtime.Status) (any, error) {
 	memory, disk := uint64(n.Memory)<<20, uint64(n.DiskSize)<<30
 	return vmmrpc.SystemInfo{
 		OSName: "DStack", OSVersion: vmmVersion, KernelVersion: "6.9.0-dstack", CPUModel: "simulated", NumCPUs: n.VCPU,
-		TotalMemory: memory, AvailableMemory: memory / 2, UsedMemory: memory / 2, FreeMemory: memory / 2,
+		TotalMemory: memory, AvailableMemory: memory, FreeMemory: memory, // nothing real runs in it
 		Uptime: uint64(m.vmm.config.Now().Sub(status.StartedAt).Seconds()),
-		Disks:  []vmmrpc.DiskInfo{{Name: "zfs", MountPoint: "/dstack/persistent", TotalSize: disk, FreeSize: disk / 2}},
+		Disks:  []vmmrpc.DiskInfo{{Name: "zfs", MountPoint: "/dstack/persistent", TotalSize: disk, FreeSize: disk}},
 	}, nil
 }
