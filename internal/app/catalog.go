@@ -181,6 +181,11 @@ func (b *builder) node(c NodeConfig) (*control.Node, error) {
 		}
 		node.Images = append(node.Images, image)
 	}
+	reached, err := gatewayOf(c)
+	if err != nil {
+		return nil, err
+	}
+	node.Gateway = reached
 	driver, err := b.driver(c, device)
 	if err != nil {
 		return nil, err

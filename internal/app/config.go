@@ -80,6 +80,18 @@ type NodeConfig struct {
 	Dstack        DstackConfig   `koanf:"dstack"` // of the driver dstack
 	Images        []ImageConfig  `koanf:"images"`
 	Capacity      CapacityConfig `koanf:"capacity"`
+
+	GatewayProbe GatewayProbeConfig `koanf:"gateway_probe"`
+}
+
+// GatewayProbeConfig says whether and how endpoints that documents name (x-lockstep.gateway_probe) are asked
+// for through the gateway of a node, before an update counts as succeeded.
+type GatewayProbeConfig struct {
+	Enabled            bool          `koanf:"enabled"`
+	URL                string        `koanf:"url"`     // leads to the gateway from here; default: the host names of CVMs do
+	CAFile             string        `koanf:"ca_file"` // PEM; default: the roots of the system
+	InsecureSkipVerify bool          `koanf:"insecure_skip_verify"`
+	Timeout            time.Duration `koanf:"timeout"` // of one request; default: 5s
 }
 
 // ImageConfig is an OS image of a node.

@@ -78,6 +78,9 @@ type Node struct {
 	Images        []Image
 	Capacity      Capacity
 	Runtime       runtime.Runtime
+	// Gateway is asked for the endpoints that documents name before an update counts as succeeded. nil:
+	// nobody is asked.
+	Gateway Gateway
 }
 
 // Catalog is what a server runs on: its nodes and key management services. It does not change while

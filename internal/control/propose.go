@@ -8,6 +8,7 @@ import (
 
 	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/appcompose"
+	"github.com/lockstep-cvm/lockstep/internal/gateway"
 	"github.com/lockstep-cvm/lockstep/internal/problem"
 	"github.com/lockstep-cvm/lockstep/internal/store"
 	"github.com/lockstep-cvm/lockstep/internal/store/column"
@@ -102,7 +103,7 @@ func (s *Service) checkCompose(ctx context.Context, base *appcompose.Document, y
 	}
 	err := s.checker.Check(ctx, yaml, appcompose.CheckOptions{PreLaunchScript: base.PreLaunchScript()})
 	if err == nil {
-		return nil
+		return checkExtension(yaml)
 	}
 	if tooLarge, ok := errors.AsType[*appcompose.SizeError](err); ok {
 		return problem.New(problem.KindTooLarge, api.CodeInvalidComposeFile, "the Docker Compose file is too large: %v", err).
@@ -113,6 +114,17 @@ func (s *Service) checkCompose(ctx context.Context, base *appcompose.Document, y
 		return ctx.Err()
 	}
 	return invalidCompose(err)
+}
+
+// checkExtension refuses what is meant for this server and cannot be read: a gate that is mistyped would
+// otherwise be no gate.
+func checkExtension(yaml []byte) error {
+	if _, err := gateway.ProbeOf(string(yaml)); err != nil {
+		return problem.New(problem.KindUnprocessable, api.CodeInvalidComposeFile, "the Docker Compose file is not valid: %v", err).
+			With("docker_compose_file", map[string]any{"field": gateway.Extension}, err.Error()).
+			Suggest("For example: %s: {gateway_probe: {port: 8080, path: /healthz}}", gateway.Extension)
+	}
+	return nil
 }
 
 func invalidCompose(err error) error {

@@ -28,6 +28,7 @@ func (r *rollout) verify(ctx context.Context) (Step, error) {
 	if !status.RunningHash.IsZero() && status.RunningHash != r.u.ComposeHash {
 		return r.fail(ctx, status, fmt.Sprintf("the guest measured %s, approved is %s", status.RunningHash, r.u.ComposeHash))
 	}
+	waits, look, late := progress(status), r.timeouts.Poll, fmt.Sprintf("the new revision was not healthy after %s", r.timeouts.Healthy)
 	switch status.State {
 	case runtime.StateRunning:
 		switch status.Health {
@@ -35,7 +36,16 @@ func (r *rollout) verify(ctx context.Context) (Step, error) {
 			if status.RunningHash != r.u.ComposeHash {
 				break // it runs but has not said what it measured
 			}
-			return r.succeed(ctx, status)
+			closed, err := r.passGate(ctx, status)
+			switch {
+			case errors.Is(err, errNoGate):
+				return r.fail(ctx, status, err.Error())
+			case err != nil:
+				return Step{}, err
+			case closed == "":
+				return r.succeed(ctx, status)
+			}
+			waits, look, late = "healthy; "+closed, r.timeouts.Retry, fmt.Sprintf("after %s %s", r.timeouts.Healthy, closed)
 		case runtime.HealthUnhealthy:
 			return r.fail(ctx, status, "the new revision is unhealthy")
 		case runtime.HealthStarting:
@@ -50,9 +60,9 @@ func (r *rollout) verify(ctx context.Context) (Step, error) {
 	case runtime.StateStarting, runtime.StateStopping:
 	}
 	if r.overdue(r.timeouts.Healthy) {
-		return r.fail(ctx, status, fmt.Sprintf("the new revision was not healthy after %s", r.timeouts.Healthy))
+		return r.fail(ctx, status, late)
 	}
-	return r.wait(ctx, r.timeouts.Poll, "%s", progress(status))
+	return r.wait(ctx, look, "%s", waits)
 }
 
 func progress(status *runtime.Status) string {

@@ -2,11 +2,11 @@ package server
 
 import (
 	"encoding/hex"
-	"fmt"
 	"time"
 
 	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/internal/control"
+	"github.com/lockstep-cvm/lockstep/internal/gateway"
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
 )
 
@@ -23,7 +23,7 @@ func timestamp(t time.Time) *string {
 
 // defaultPort is the port of the address that is shown for a CVM. The gateway serves every published
 // port under <app id>-<port>; which ones there are is known inside the guest only.
-const defaultPort = 80
+const defaultPort = gateway.DefaultPort
 
 // endpoints are the addresses under which the gateway serves a CVM.
 func endpoints(cvm *control.CVM) []api.NetworkURLs {
@@ -38,9 +38,7 @@ func endpoints(cvm *control.CVM) []api.NetworkURLs {
 	return []api.NetworkURLs{urls}
 }
 
-func endpoint(id, domain string) string {
-	return fmt.Sprintf("https://%s-%d.%s", id, defaultPort, domain)
-}
+func endpoint(id, domain string) string { return gateway.Endpoint{ID: id, Port: defaultPort}.URL(domain) }
 
 // appURL is the first endpoint, if there is one.
 func appURL(cvm *control.CVM) *string {
