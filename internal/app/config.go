@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -24,7 +25,8 @@ type Config struct {
 	TLS         TLSConfig    `koanf:"tls"`
 	Finality    string       `koanf:"finality"` // latest, safe, finalized, or a number of confirmations
 	Log         LogConfig    `koanf:"log"`
-	Origins     []string     `koanf:"origins"` // browser origins that may call; empty: any, without cookies
+	PublicURL   string       `koanf:"public_url"` // where clients reach the server; empty: as each request came
+	Origins     []string     `koanf:"origins"`    // browser origins that may call; empty: any, without cookies
 	Timeouts    Timeouts     `koanf:"timeouts"`
 	KMS         []KMSConfig  `koanf:"kms"`
 	Nodes       []NodeConfig `koanf:"nodes"`
@@ -124,7 +126,7 @@ const envPrefix = "LOCKSTEP_"
 // envKeys maps variables to settings. Lists are given as YAML or JSON text.
 var envKeys = map[string]string{
 	"DATABASE_URL": "database_url", "LISTEN": "listen", "TLS_CERT_FILE": "tls.cert_file", "TLS_KEY_FILE": "tls.key_file",
-	"FINALITY": "finality", "LOG_LEVEL": "log.level", "LOG_FORMAT": "log.format", "ORIGINS": "origins", "KMS": "kms", "NODES": "nodes",
+	"FINALITY": "finality", "LOG_LEVEL": "log.level", "LOG_FORMAT": "log.format", "ORIGINS": "origins", "PUBLIC_URL": "public_url", "KMS": "kms", "NODES": "nodes",
 }
 
 // ConfigFlags adds the flags that LoadConfig reads. Flags that are not given do not count.
@@ -199,6 +201,9 @@ func (c Config) check() error {
 	}
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
 		errs = append(errs, errors.New("config: tls.cert_file and tls.key_file go together"))
+	}
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
+		errs = append(errs, fmt.Errorf("config: public_url is %q, want https://HOST, with a path where a proxy adds one", c.PublicURL))
 	}
 	if c.Listen == "" {
 		errs = append(errs, errors.New("config: listen is empty, want HOST:PORT"))

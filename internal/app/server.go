@@ -106,7 +106,7 @@ func (s *Server) listen(ctx context.Context) error {
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	var err error
 	s.edge, err = server.New(server.Config{
-		Domain: s.Control, Clock: wallClock{}, Logger: s.log, Metrics: metrics, Origins: s.config.Origins,
+		Domain: s.Control, Clock: wallClock{}, Logger: s.log, Metrics: metrics, Origins: s.config.Origins, PublicURL: s.config.PublicURL,
 	})
 	if err != nil {
 		return err

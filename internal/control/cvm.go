@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -45,6 +46,8 @@ type CVM struct {
 	Active *store.Update
 	// Live is what the node says; nil when it was not asked or did not answer.
 	Live *runtime.Status
+	// LiveError is why the node that was asked did not answer.
+	LiveError error
 	// LastError is why the newest update did not come to run, in the guest's own words where there are
 	// any. Empty when it did, and when the node was not asked.
 	LastError string
@@ -217,14 +220,27 @@ func (s *Service) view(ctx context.Context, row store.CVM, live bool) (*CVM, err
 	}
 	if live {
 		// The page is still useful without what the node says.
-		if status, err := cvm.Node.Runtime.Status(ctx, row.VMUUID); err == nil {
-			cvm.Live = &status
-		}
+		cvm.ask(ctx)
 		if cvm.LastError, err = s.lastError(ctx, row.ID); err != nil {
 			return nil, err
 		}
 	}
 	return cvm, nil
+}
+
+// askLimit bounds how long a reader waits for a node: the official clients give up after 30 s.
+const askLimit = 10 * time.Second
+
+// ask has the node say what it sees.
+func (c *CVM) ask(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	status, err := c.Node.Runtime.Status(ctx, c.Row.VMUUID)
+	if err != nil {
+		c.LiveError = err
+		return
+	}
+	c.Live = &status
 }
 
 func (s *Service) lastError(ctx context.Context, cvmID int64) (string, error) {

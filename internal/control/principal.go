@@ -56,6 +56,8 @@ type Principal struct {
 	KeyName   string
 	Scopes    []Scope
 	Workspace store.Workspace
+
+	grant granter // signs log addresses; nil when there was no key
 }
 
 // Require returns an error unless the key may do what the scope covers.
@@ -94,6 +96,13 @@ func (s *Service) Authenticate(ctx context.Context, key string) (Principal, erro
 		return Principal{}, errBadKey("unknown key")
 	case err != nil:
 		return Principal{}, fmt.Errorf("look up API key: %w", err)
+	}
+	return s.principal(row)
+}
+
+// principal is who a stored key is for, while the key is good.
+func (s *Service) principal(row store.KeyWithWorkspace) (Principal, error) {
+	switch {
 	case row.APIKey.RevokedAt != nil:
 		return Principal{}, errBadKey("key " + row.APIKey.ID + " was revoked")
 	case !row.APIKey.ExpiresAt.IsZero() && !s.clock.Now().Before(row.APIKey.ExpiresAt.Time):
@@ -103,7 +112,9 @@ func (s *Service) Authenticate(ctx context.Context, key string) (Principal, erro
 	if err != nil {
 		return Principal{}, fmt.Errorf("scopes of key %s: %w", row.APIKey.ID, err)
 	}
-	return Principal{KeyID: row.APIKey.ID, KeyName: row.APIKey.Name, Scopes: scopes, Workspace: row.Workspace}, nil
+	return Principal{
+		KeyID: row.APIKey.ID, KeyName: row.APIKey.Name, Scopes: scopes, Workspace: row.Workspace, grant: granterOf(row.APIKey),
+	}, nil
 }
 
 // NewKey is an API key at the only moment it can be seen.

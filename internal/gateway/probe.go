@@ -36,7 +36,10 @@ func ProbeOf(compose string) (*Probe, error) {
 	var file struct {
 		Extension yaml.Node `yaml:"x-lockstep"`
 	}
-	if yaml.Load([]byte(compose), &file) != nil || file.Extension.IsZero() {
+	if err := yaml.Load([]byte(compose), &file); err != nil {
+		return nil, nil //nolint:nilerr // as the comment of the function says
+	}
+	if file.Extension.IsZero() {
 		return nil, nil //nolint:nilnil // as above
 	}
 	members, err := membersOf(&file.Extension, Extension, "gateway_probe")

@@ -104,10 +104,14 @@ func (s *Server) getCVM(w http.ResponseWriter, r *http.Request, c *call) error {
 		return err
 	}
 	if c.version == api.Version20251028 {
-		s.json(w, http.StatusOK, detail20251028(cvm))
+		shown := detail20251028(cvm)
+		shown.SyslogEndpoint = optional(s.logAddress(r, c, cvm, ""))
+		s.json(w, http.StatusOK, shown)
 		return nil
 	}
-	s.json(w, http.StatusOK, api.CVMDetail{CVM: cvm20260121(cvm, c.principal), ComposeFile: cvm.Document.Bytes()})
+	shown := api.CVMDetail{CVM: cvm20260121(cvm, c.principal), ComposeFile: cvm.Document.Bytes()}
+	shown.Logs = s.consoleURLs(r, c, cvm)
+	s.json(w, http.StatusOK, shown)
 	return nil
 }
 

@@ -152,6 +152,37 @@ const instanceID = "1111111111111111111111111111111111111111"
 type fakeNode struct {
 	mu   sync.Mutex
 	cvms map[string]*runtime.Status
+
+	down   error // what every look at the node gives
+	logs   func(context.Context, runtime.LogOptions) (io.ReadCloser, error)
+	asked  runtime.LogOptions // of the last call of Logs
+	guests inspector
+}
+
+// inspector is what the guests of a node say.
+type inspector struct {
+	system  *runtime.SystemInfo
+	network *runtime.NetworkInfo
+	err     error
+}
+
+func (n *fakeNode) SystemInfo(context.Context, string) (*runtime.SystemInfo, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.guests.system, n.guests.err
+}
+
+func (n *fakeNode) NetworkInfo(context.Context, string) (*runtime.NetworkInfo, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.guests.network, n.guests.err
+}
+
+// say changes the node itself.
+func (n *fakeNode) say(change func(*fakeNode)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	change(n)
 }
 
 // set changes what the node says of every CVM.
@@ -166,6 +197,9 @@ func (n *fakeNode) set(change func(*runtime.Status)) {
 func (n *fakeNode) with(id string, f func(*runtime.Status)) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.down != nil {
+		return n.down
+	}
 	if n.cvms[id] == nil {
 		return runtime.ErrNotFound
 	}
@@ -204,7 +238,16 @@ func (n *fakeNode) Status(_ context.Context, id string) (runtime.Status, error) 
 	return status, err
 }
 
-func (n *fakeNode) Logs(context.Context, string, runtime.LogOptions) (io.ReadCloser, error) {
+func (n *fakeNode) Logs(ctx context.Context, _ string, options runtime.LogOptions) (io.ReadCloser, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.asked = options
+	if n.down != nil {
+		return nil, n.down
+	}
+	if n.logs != nil {
+		return n.logs(ctx, options)
+	}
 	return io.NopCloser(strings.NewReader("")), nil
 }
 

@@ -102,7 +102,9 @@ type harness struct {
 	server   *server.Server
 	listener *httptest.Server
 	url      string
-	client   *http.Client
+
+	publicURL string
+	client    *http.Client
 
 	alice, bob, reader string // API keys
 }
@@ -229,7 +231,7 @@ func (h *harness) serve(origins ...string) {
 	h.t.Helper()
 	var err error
 	h.server, err = server.New(server.Config{
-		Domain: h.domain, Clock: h.clock, Metrics: h.registry, Origins: origins,
+		Domain: h.domain, Clock: h.clock, Metrics: h.registry, Origins: origins, PublicURL: h.publicURL,
 		Logger: slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	must(h.t, err)

@@ -23,7 +23,7 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 			Name: "lockstep_http_requests_total", Help: "Requests answered, by route, method and status.",
 		}, []string{"route", "method", "status"}),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "lockstep_http_request_duration_seconds", Help: "Time until a request was answered; event streams are not counted.",
+			Name: "lockstep_http_request_duration_seconds", Help: "Time until a request was answered; event streams and logs are not counted.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"route", "method"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -54,7 +54,7 @@ func (m *metrics) observe(pattern, method string, status int, elapsed time.Durat
 		method = "other"
 	}
 	m.requests.WithLabelValues(pattern, method, strconv.Itoa(status)).Inc()
-	if pattern != statePattern {
+	if pattern != statePattern && pattern != consoleLogPattern && pattern != containerLogPattern {
 		m.latency.WithLabelValues(pattern, method).Observe(elapsed.Seconds())
 	}
 }

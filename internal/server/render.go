@@ -41,7 +41,7 @@ var renderings = map[problem.Kind]rendering{
 
 var (
 	errMethodNotAllowed = errors.New("method not allowed")
-	errTooManyStreams   = errors.New("too many event streams for this API key; close one and try again")
+	errTooManyStreams   = errors.New("too many streams for this API key; close one and try again")
 )
 
 // statusClientGone marks in log and metrics a request whose client did not wait. Nobody reads the answer.

@@ -35,7 +35,17 @@ var operations = []operation{
 	{Route{"PATCH", Base + "/cvms/{id}/docker-compose"}, false, (*Server).updateDockerCompose},
 	{Route{"GET", Base + "/cvms/{id}/state"}, false, (*Server).getState},
 
+	{Route{"GET", Base + "/cvms/{id}/composition"}, false, (*Server).getComposition},
+	{Route{"GET", Base + "/cvms/{id}/stats"}, false, (*Server).getStats},
+	{Route{"GET", Base + "/cvms/{id}/network"}, false, (*Server).getNetwork},
+	{Route{"GET", Base + "/cvms/{id}/user_config"}, false, (*Server).getUserConfig},
+	{Route{"POST", Base + "/status/batch"}, false, (*Server).statusBatch},
+	// Clients fetch addresses of logs without their API key: these two look for a token too.
+	{Route{"GET", consoleLogPattern}, true, (*Server).consoleLog},
+	{Route{"GET", containerLogPattern}, true, (*Server).containerLog},
+
 	{Route{"POST", Base + "/cvms/{id}/replicas"}, false, (*Server).replicate},
+	{Route{"GET", Base + "/apps"}, false, (*Server).listApps},
 	{Route{"GET", Base + "/apps/{app_id}"}, false, (*Server).getApp},
 	{Route{"GET", Base + "/apps/{app_id}/cvms"}, false, (*Server).getAppCVMs},
 	{Route{"POST", Base + "/apps/{app_id}/cvms/{vm_uuid}/replicas"}, false, (*Server).replicateOfApp},

@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"github.com/lockstep-cvm/lockstep/appcompose"
 	"github.com/lockstep-cvm/lockstep/internal/control"
 	"github.com/lockstep-cvm/lockstep/internal/kms"
+	"github.com/lockstep-cvm/lockstep/internal/runtime"
 )
 
 // Domain is what the edge needs of the domain. *control.Service is one.
@@ -34,6 +36,14 @@ type Domain interface {
 	CVM(ctx context.Context, p control.Principal, identifier string) (*control.CVM, error)
 	Document(ctx context.Context, p control.Principal, identifier string) (*appcompose.Document, error)
 	CVMs(ctx context.Context, p control.Principal, page, size int) ([]*control.CVM, int64, error)
+	Apps(ctx context.Context, p control.Principal, filter control.AppFilter, page, size int) ([]*control.App, int, error)
+	Statuses(ctx context.Context, p control.Principal, vmUUIDs []string) (map[string]*control.CVM, error)
+	GuestSystem(ctx context.Context, p control.Principal, identifier string) (*control.Guest, error)
+	GuestNetwork(ctx context.Context, p control.Principal, identifier string) (*control.Guest, error)
+	Logs(ctx context.Context, p control.Principal, identifier string, options runtime.LogOptions) (io.ReadCloser, error)
+	GrantLog(p control.Principal, vmUUID, container string) string
+	RedeemLogGrant(ctx context.Context, token, vmUUID, container string) (control.Principal, error)
+
 	// Watch wakes after each change of the CVM with this row id, until the function is called.
 	Watch(cvmID int64) (<-chan struct{}, func())
 
@@ -76,6 +86,10 @@ type Config struct {
 	// and never a cookie, so a foreign page can do nothing that its user did not give it the key for.
 	// Origins that are named may also send cookies, for a sign-in proxy in front of the server.
 	Origins []string
+
+	// PublicURL is where clients reach the server, without the path of the API, for addresses that it hands
+	// out. Empty: as the request came.
+	PublicURL string
 }
 
 // Server serves the API. It is an http.Handler.
@@ -88,6 +102,9 @@ type Server struct {
 	metrics *metrics
 	routes  *node
 	streams streamLimit
+	logs    streamLimit
+
+	publicURL string // without a slash at its end
 
 	stop     chan struct{} // closed by Shutdown: event streams end
 	stopOnce sync.Once
@@ -120,6 +137,8 @@ func New(config Config) (*Server, error) {
 		metrics: m,
 		routes:  newTree(operations),
 		stop:    make(chan struct{}),
+
+		publicURL: strings.TrimRight(config.PublicURL, "/"),
 	}
 	for _, origin := range config.Origins {
 		s.origins[origin] = true

@@ -38,7 +38,9 @@ func endpoints(cvm *control.CVM) []api.NetworkURLs {
 	return []api.NetworkURLs{urls}
 }
 
-func endpoint(id, domain string) string { return gateway.Endpoint{ID: id, Port: defaultPort}.URL(domain) }
+func endpoint(id, domain string) string {
+	return gateway.Endpoint{ID: id, Port: defaultPort}.URL(domain)
+}
 
 // appURL is the first endpoint, if there is one.
 func appURL(cvm *control.CVM) *string {

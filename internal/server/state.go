@@ -44,7 +44,7 @@ func (s *Server) getState(w http.ResponseWriter, r *http.Request, c *call) error
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	if !s.streams.take(c.principal.KeyID) {
+	if !s.streams.take(c.principal.KeyID, maxStreams) {
 		return errTooManyStreams
 	}
 	defer s.streams.release(c.principal.KeyID)
@@ -86,16 +86,16 @@ const maxTarget = 32
 // maxStreams is how many event streams one API key may have open.
 const maxStreams = 5
 
-// streamLimit counts the open event streams of each key.
+// streamLimit counts the open streams of each key.
 type streamLimit struct {
 	mu   sync.Mutex
 	open map[string]int
 }
 
-func (l *streamLimit) take(key string) bool {
+func (l *streamLimit) take(key string, most int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open[key] >= maxStreams {
+	if l.open[key] >= most {
 		return false
 	}
 	if l.open == nil {

@@ -138,6 +138,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listCVMsStmt, err = db.PrepareContext(ctx, listCVMs); err != nil {
 		return nil, fmt.Errorf("error preparing query ListCVMs: %w", err)
 	}
+	if q.listCVMsOfAppsStmt, err = db.PrepareContext(ctx, listCVMsOfApps); err != nil {
+		return nil, fmt.Errorf("error preparing query ListCVMsOfApps: %w", err)
+	}
 	if q.listOpenRolloutsStmt, err = db.PrepareContext(ctx, listOpenRollouts); err != nil {
 		return nil, fmt.Errorf("error preparing query ListOpenRollouts: %w", err)
 	}
@@ -399,6 +402,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listCVMsStmt: %w", cerr)
 		}
 	}
+	if q.listCVMsOfAppsStmt != nil {
+		if cerr := q.listCVMsOfAppsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listCVMsOfAppsStmt: %w", cerr)
+		}
+	}
 	if q.listOpenRolloutsStmt != nil {
 		if cerr := q.listOpenRolloutsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listOpenRolloutsStmt: %w", cerr)
@@ -586,6 +594,7 @@ type Queries struct {
 	lastOutcomeStmt             *sql.Stmt
 	listAPIKeysStmt             *sql.Stmt
 	listCVMsStmt                *sql.Stmt
+	listCVMsOfAppsStmt          *sql.Stmt
 	listOpenRolloutsStmt        *sql.Stmt
 	listOpenUpdatesStmt         *sql.Stmt
 	listRolloutEventsStmt       *sql.Stmt
@@ -652,6 +661,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		lastOutcomeStmt:             q.lastOutcomeStmt,
 		listAPIKeysStmt:             q.listAPIKeysStmt,
 		listCVMsStmt:                q.listCVMsStmt,
+		listCVMsOfAppsStmt:          q.listCVMsOfAppsStmt,
 		listOpenRolloutsStmt:        q.listOpenRolloutsStmt,
 		listOpenUpdatesStmt:         q.listOpenUpdatesStmt,
 		listRolloutEventsStmt:       q.listRolloutEventsStmt,
