@@ -160,6 +160,15 @@ type Service struct {
 	Health    Health
 	ExitCode  int // meaningful when State is exited
 	CreatedAt time.Time
+	Ports     []Port // published on the host; drivers whose guests have a network of their own tell none
+}
+
+// Port is a port of a container that its host publishes.
+type Port struct {
+	Protocol  string // tcp, udp, sctp
+	Container uint16
+	HostIP    string // address on the host that is listened on; "" or 0.0.0.0 for all
+	Host      uint16
 }
 
 // StopOptions say how a CVM is stopped.

@@ -200,9 +200,8 @@ func (d Disk) Open() ([]Record, error) {
 	for _, e := range entries {
 		switch {
 		case strings.HasPrefix(e.Name(), newPrefix), strings.HasPrefix(e.Name(), gonePrefix):
-			if err := os.RemoveAll(filepath.Join(string(d), e.Name())); err != nil {
-				return nil, err
-			}
+			// What cannot be deleted now, such as files that containers own, shall not keep the node from its work.
+			_ = os.RemoveAll(filepath.Join(string(d), e.Name()))
 		case e.IsDir():
 			r, err := d.load(e.Name())
 			if err != nil {

@@ -2,16 +2,13 @@ package sim
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/lockstep-cvm/lockstep/appcompose"
-	"github.com/lockstep-cvm/lockstep/internal/kms"
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
 	"github.com/lockstep-cvm/lockstep/internal/runtime/guest"
 	"github.com/lockstep-cvm/lockstep/internal/runtime/hostdisk"
@@ -166,28 +163,10 @@ func (b *boot) identity() (id []byte, firstBoot bool, err error) {
 	return id, firstBoot, err
 }
 
-// bootInfo is what the KMS is told. The measurements are made up: they depend on what the real ones
-// depend on, and on nothing else.
-func (b *boot) bootInfo(instanceID []byte) kms.BootInfo {
-	image := b.node.config.OSImageHash(b.record.Image)
-	system := sha256.Sum256(append([]byte("lockstep simulated mr_system"), image[:]...))
-	aggregated := sha256.Sum256(slices.Concat([]byte("lockstep simulated mr_aggregated"), system[:],
-		b.appID[:], b.hash[:], instanceID))
-	return kms.BootInfo{
-		AppID:        b.appID,
-		ComposeHash:  b.hash,
-		InstanceID:   instanceID,
-		DeviceID:     b.node.config.DeviceID,
-		MRAggregated: aggregated,
-		MRSystem:     system,
-		OSImageHash:  image,
-		TCBStatus:    "UpToDate",
-	}
-}
-
 // requestKeys asks the KMS.
 func (b *boot) requestKeys(ctx context.Context, instanceID []byte) error {
-	return guest.RequestKeys(ctx, b.node.config.Authorizer, b.bootInfo(instanceID), guest.Asking{
+	info := guest.BootInfo(b.appID, b.hash, instanceID, b.node.config.DeviceID, b.node.config.OSImageHash(b.record.Image))
+	return guest.RequestKeys(ctx, b.node.config.Authorizer, info, guest.Asking{
 		Tries: b.node.config.AuthorizeTries, Delay: b.node.config.AuthorizeRetryDelay,
 		Failed: func(try int, err error) { b.cvm.console("KMS gave no decision (try %d): %v", try, err) },
 	})

@@ -1,0 +1,9 @@
+//go:build !linux
+
+package dockertest
+
+import "os/exec"
+
+func diesWithUs(*exec.Cmd) {}
+
+func unmountBelow(string) {}

@@ -1,0 +1,34 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/moby/moby/client"
+
+	"github.com/lockstep-cvm/lockstep/internal/runtime"
+)
+
+// Probe implements runtime.Prober. A Docker Engine is never a TEE, and it has no images of operating systems for
+// CVMs.
+func (d *Driver) Probe(ctx context.Context) (runtime.Machine, error) {
+	var m runtime.Machine
+	err := d.call(ctx, "", "probe", func(ctx context.Context) error {
+		info, err := d.engine.Info(ctx, client.InfoOptions{})
+		if err != nil {
+			return engineError(ctx, "info", err)
+		}
+		_, compose, err := d.plugin.locate(ctx)
+		if err != nil {
+			return errors.Join(fmt.Errorf("docker engine %s answers", info.Info.ServerVersion), err)
+		}
+		m = runtime.Machine{
+			Version:   fmt.Sprintf("Docker Engine %s, Compose %s", info.Info.ServerVersion, compose),
+			Simulated: true,
+			Limits:    runtime.Limits{VCPU: int64(info.Info.NCPU), MemoryMB: info.Info.MemTotal >> 20},
+		}
+		return nil
+	})
+	return m, err
+}
