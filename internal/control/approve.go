@@ -11,6 +11,7 @@ import (
 
 	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/appcompose"
+	"github.com/lockstep-cvm/lockstep/history"
 	"github.com/lockstep-cvm/lockstep/internal/problem"
 	"github.com/lockstep-cvm/lockstep/internal/store"
 	"github.com/lockstep-cvm/lockstep/internal/store/column"
@@ -116,6 +117,7 @@ func (s *Service) candidate(ctx context.Context, cvm *target, hash appcompose.Co
 type proof struct {
 	tx     string // with 0x; empty when there was no receipt to look at
 	block  int64
+	owner  string // of the contract, with 0x; empty when it has none
 	reason string
 }
 
@@ -176,7 +178,16 @@ func (s *Service) prove(ctx context.Context, cvm *target, hash appcompose.Compos
 		}
 		return proof{}, true, err
 	}
+	found.owner = ownerOf(state)
 	return found, false, nil
+}
+
+// ownerOf is the owner of an app's contract, or nothing when the contract has none.
+func ownerOf(state onchain.AppState) string {
+	if state.Owner == (common.Address{}) {
+		return ""
+	}
+	return state.Owner.Hex()
 }
 
 // transactionOf is the transaction that an update was taken with, or nothing when it came without one.
@@ -255,9 +266,9 @@ func (s *Service) accept(ctx context.Context, p Principal, u *store.Update, cvmI
 			return busy()
 		}
 		if final {
-			err = s.apply(ctx, tx, &taken, &row, move{to: column.Approved, actor: p.KeyID, reason: found.reason, tx: found.tx, block: found.block})
+			err = s.apply(ctx, tx, &taken, &row, move{to: column.Approved, actor: p.KeyID, reason: found.reason, tx: found.tx, block: found.block, owner: found.owner})
 		} else {
-			err = s.waitForDepth(ctx, tx, &taken, &row, found)
+			err = s.waitForDepth(ctx, tx, p, &taken, &row, found)
 		}
 		if err != nil {
 			return err
@@ -275,7 +286,10 @@ func (s *Service) accept(ctx context.Context, p Principal, u *store.Update, cvmI
 	return nil
 }
 
-func (s *Service) waitForDepth(ctx context.Context, tx *store.Tx, u *store.Update, row *store.CVM, found proof) error {
+func (s *Service) waitForDepth(ctx context.Context, tx *store.Tx, p Principal, u *store.Update, row *store.CVM, found proof) error {
+	if err := s.enterDepth(ctx, tx, history.KindPending, u, row, p.KeyID, found.tx, found.reason); err != nil {
+		return err
+	}
 	changed, err := tx.SetUpdateNote(ctx, store.SetUpdateNoteParams{
 		ID: u.ID, Version: u.Version, Reason: found.reason, TxHash: found.tx, ExpiresAt: u.ExpiresAt,
 	})

@@ -94,11 +94,15 @@ type Service struct {
 	running  keyed
 	fleets   rerun
 	checker  *appcompose.Checker
+	refusals *lru.Cache[string, time.Time]            // when a refusal was last recorded, by what it was
 	shown    *lru.Cache[string, *appcompose.Document] // by revision id; revisions and documents never change
 }
 
 // shownDocuments is how many parsed documents are kept at hand for reading and for making candidates.
 const shownDocuments = 128
+
+// rememberedRefusals is how many refusals are known again when a client repeats its request.
+const rememberedRefusals = 1024
 
 // checkedTexts is how many accepted Compose files are remembered: phase 2 sends the one of phase 1 again.
 const checkedTexts = 1024
@@ -127,6 +131,7 @@ func New(config Config) (*Service, error) {
 		timeouts: config.Timeouts,
 		events:   NewBroker(),
 		checker:  appcompose.NewChecker(checkedTexts),
+		refusals: lru.NewCache[string, time.Time](rememberedRefusals),
 		shown:    lru.NewCache[string, *appcompose.Document](shownDocuments),
 	}, nil
 }

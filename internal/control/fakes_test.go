@@ -21,6 +21,7 @@ import (
 type fakeChain struct {
 	mu    sync.Mutex
 	down  bool
+	owner common.Address // of every contract
 	block uint64
 	apps  map[common.Address]*fakeApp
 	txs   map[common.Hash]fakeTx
@@ -159,7 +160,7 @@ func (c *fakeChain) State(_ context.Context, app common.Address, device, hash co
 	if a == nil {
 		return onchain.AppState{}, &onchain.NotAContractError{Address: app}
 	}
-	return onchain.AppState{ComposeHashAllowed: a.hashes[hash], DeviceAllowed: a.devices[device]}, nil
+	return onchain.AppState{ComposeHashAllowed: a.hashes[hash], DeviceAllowed: a.devices[device], Owner: c.owner}, nil
 }
 
 // IsAppRegistered implements AppContracts.

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -95,12 +96,20 @@ func (s *Service) AbortRollout(ctx context.Context, p Principal, appID, id strin
 
 // steer moves a rollout because a person says so.
 func (s *Service) steer(ctx context.Context, p Principal, appID, id string, to column.RolloutState, reason string) (*FleetRollout, error) {
-	app, err := s.app(ctx, p, ScopeUpdate, appID)
+	app, err := s.ownApp(ctx, p, appID)
 	if err != nil {
+		return nil, cmp.Or(p.Require(ScopeUpdate), err)
+	}
+	rollout, err := s.steerRollout(ctx, p, app, id, to, reason)
+	return rollout, s.refused(ctx, p, attempt{what: "rollout " + string(to), appID: app.AppID}, err)
+}
+
+func (s *Service) steerRollout(ctx context.Context, p Principal, app store.App, id string, to column.RolloutState, reason string) (*FleetRollout, error) {
+	if err := p.Require(ScopeUpdate); err != nil {
 		return nil, err
 	}
 	var row store.Rollout
-	err = errStale
+	var err error = errStale
 	for errors.Is(err, errStale) && ctx.Err() == nil {
 		err = s.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
 			var err error
@@ -156,6 +165,9 @@ func (s *Service) setRollout(ctx context.Context, tx *store.Tx, row *store.Rollo
 		next.StateSince = now
 		if next.State.Final() {
 			next.FinishedAt = &now
+		}
+		if err := s.enterRollout(ctx, tx, row, row.State, next.State, next.Reason, actor, now); err != nil {
+			return err
 		}
 	}
 	changed, err := tx.SetRollout(ctx, store.SetRolloutParams{
@@ -217,6 +229,11 @@ func (s *Service) app(ctx context.Context, p Principal, scope Scope, ref string)
 	if err := p.Require(scope); err != nil {
 		return store.App{}, err
 	}
+	return s.ownApp(ctx, p, ref)
+}
+
+// ownApp finds an app of the caller's workspace, whatever the key may do.
+func (s *Service) ownApp(ctx context.Context, p Principal, ref string) (store.App, error) {
 	missing := problem.New(problem.KindNotFound, api.CodeCVMNotFound, "app not found").
 		With("app_id", ref, "no app of this workspace has this id").
 		Suggest("The app id of a CVM is its member app_id: 40 hex digits.")

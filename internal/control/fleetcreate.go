@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,8 +29,18 @@ const (
 // StartRollout is POST /apps/{app_id}/rollouts: one document that the owner approved goes to all replicas
 // of an app, or to those named. While one to the same document is active it is returned instead.
 func (s *Service) StartRollout(ctx context.Context, p Principal, appID string, request api.RolloutRequest) (*FleetRollout, error) {
-	app, err := s.app(ctx, p, ScopeUpdate, appID)
+	app, err := s.ownApp(ctx, p, appID)
 	if err != nil {
+		return nil, cmp.Or(p.Require(ScopeUpdate), err)
+	}
+	rollout, err := s.startRollout(ctx, p, app, request)
+	return rollout, s.refused(ctx, p, attempt{
+		what: "rollout", appID: app.AppID, composeHash: request.ComposeHash, transaction: request.TransactionHash,
+	}, err)
+}
+
+func (s *Service) startRollout(ctx context.Context, p Principal, app store.App, request api.RolloutRequest) (*FleetRollout, error) {
+	if err := p.Require(ScopeUpdate); err != nil {
 		return nil, err
 	}
 	cvms, err := s.chosenCVMs(ctx, p, app, request.VMUUIDs)
@@ -326,6 +337,10 @@ func (s *Service) insertRollout(ctx context.Context, p Principal, app store.App,
 	reason := fmt.Sprintf("approved for %d CVMs in %d batches", len(cvms), batches[len(batches)-1]+1)
 	var row store.Rollout
 	err = s.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
+		begun := store.Rollout{ID: id, AppID: app.AppID, ComposeHash: hash, TxHash: txHash, Strategy: how.Strategy}
+		if err := s.enterRollout(ctx, tx, &begun, "", column.RolloutRunning, reason, p.KeyID, now); err != nil {
+			return err
+		}
 		if err := tx.InsertRollout(ctx, store.InsertRolloutParams{
 			ID: id, AppID: app.AppID, WorkspaceID: p.Workspace.ID, ComposeHash: hash, TxHash: txHash, Strategy: how.Strategy,
 			MaxUnavailable: int64(how.MaxUnavailable), Canary: int64(how.Canary), CanaryBatches: int64(canaryBatches),

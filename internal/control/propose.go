@@ -2,6 +2,7 @@ package control
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,11 +47,18 @@ type Precondition struct {
 
 // UpdateCompose is PATCH /cvms/{id}/docker-compose, both phases.
 func (s *Service) UpdateCompose(ctx context.Context, p Principal, identifier string, request ComposeUpdate) (Outcome, error) {
-	if err := p.Require(ScopeUpdate); err != nil {
-		return Outcome{}, err
-	}
 	row, err := s.find(ctx, p, identifier)
 	if err != nil {
+		return Outcome{}, cmp.Or(p.Require(ScopeUpdate), err)
+	}
+	out, err := s.updateCompose(ctx, p, row, request)
+	return out, s.refused(ctx, p, attempt{
+		what: "update", appID: row.AppID, cvm: row.VMUUID, composeHash: request.ComposeHash, transaction: request.TransactionHash,
+	}, err)
+}
+
+func (s *Service) updateCompose(ctx context.Context, p Principal, row store.CVM, request ComposeUpdate) (Outcome, error) {
+	if err := p.Require(ScopeUpdate); err != nil {
 		return Outcome{}, err
 	}
 	cvm, err := s.target(ctx, row)
@@ -256,6 +264,14 @@ func (s *Service) open(ctx context.Context, tx *store.Tx, u *store.Update, row *
 		return fmt.Errorf("control: a proposal cannot go to %s", m.to)
 	}
 	now := u.CreatedAt
+	proposed, err := s.enterStep(ctx, tx, u, row, "", move{to: column.Proposed, reason: "proposed", actor: m.actor}, now)
+	if err != nil {
+		return err
+	}
+	entry, err := s.enterStep(ctx, tx, u, row, column.Proposed, m, now)
+	if err != nil {
+		return err
+	}
 	u.State, u.Reason = m.to, m.reason
 	u.TxHash, u.BlockNumber = m.tx, m.block
 	if m.to.Final() {
@@ -270,10 +286,11 @@ func (s *Service) open(ctx context.Context, tx *store.Tx, u *store.Update, row *
 	}
 	if err := tx.InsertFirstUpdateEvents(ctx, store.InsertFirstUpdateEventsParams{
 		UpdateID: u.ID, ProposedState: column.Proposed, ToState: m.to, Reason: m.reason, Actor: m.actor, CreatedAt: now,
+		ProposedHistorySeq: proposed, ToHistorySeq: entry,
 	}); err != nil {
 		return err
 	}
-	if err := s.follow(ctx, tx, u, row, now); err != nil {
+	if err := s.follow(ctx, tx, u, row, m.owner, now); err != nil {
 		return err
 	}
 	if u.State == column.Approved {

@@ -276,8 +276,12 @@ func (s *Service) committed(ctx context.Context, p Principal, appID string, hash
 			return nil, err
 		}
 	}
-	return nil, problem.New(problem.KindConflict, api.CodeCVMAppIDConflict, "the app id is in use with another configuration").
+	conflict := problem.New(problem.KindConflict, api.CodeCVMAppIDConflict, "the app id is in use with another configuration").
 		With("app_id", appID, "").Suggest("Update the CVM that is there, or provision a new one.")
+	if !slices.ContainsFunc(cvms, func(c store.CVM) bool { return c.WorkspaceID == p.Workspace.ID }) {
+		return nil, conflict // a stranger's request leaves no trace in the history of the app
+	}
+	return nil, s.refused(ctx, p, attempt{what: "create", appID: appID, composeHash: hash.String()}, conflict)
 }
 
 func (s *Service) provision(ctx context.Context, p Principal, appID string, hash appcompose.ComposeHash) (store.Provision, error) {
@@ -422,12 +426,15 @@ func (s *Service) create(ctx context.Context, p Principal, d *draft) (store.CVM,
 		if err != nil {
 			return err
 		}
+		if err := s.enterCVM(ctx, tx, &d.cvm, d.update.ComposeHash.String()); err != nil {
+			return err
+		}
 		if row, err = tx.InsertCVM(ctx, d.cvm); err != nil {
 			return err
 		}
 		update := d.update // the write may be carried out again
 		update.CVMID = row.ID
-		return s.open(ctx, tx, &update, &row, move{to: column.Approved, actor: p.KeyID, reason: d.found.reason})
+		return s.open(ctx, tx, &update, &row, move{to: column.Approved, actor: p.KeyID, reason: d.found.reason, owner: d.found.owner})
 	})
 	return row, err
 }

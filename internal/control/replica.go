@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -22,21 +23,27 @@ import (
 // and KMS, and with an id, a name and a disk of its own. With an on-chain KMS the owner must allow the
 // document and the device before anything is created. With prepareOnly nothing is created in any case.
 func (s *Service) Replicate(ctx context.Context, p Principal, identifier string, request api.ReplicateRequest, prepareOnly bool) (*CVM, error) {
-	if err := p.Require(ScopeAdmin); err != nil {
-		return nil, err
-	}
 	source, err := s.replicaSource(ctx, p, identifier, request.ComposeHash)
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(p.Require(ScopeAdmin), err)
 	}
-	return s.replicate(ctx, p, source, request, prepareOnly)
+	return s.replicateRecorded(ctx, p, source, request, prepareOnly)
+}
+
+func (s *Service) replicateRecorded(ctx context.Context, p Principal, source store.CVM, request api.ReplicateRequest, prepareOnly bool) (*CVM, error) {
+	cvm, err := s.replicate(ctx, p, source, request, prepareOnly)
+	hash := ""
+	if request.ComposeHash != nil {
+		hash = *request.ComposeHash
+	}
+	return cvm, s.refused(ctx, p, attempt{what: "replica", appID: source.AppID, cvm: source.VMUUID, composeHash: hash}, err)
 }
 
 // ReplicateOfApp is POST /apps/{app_id}/cvms/{vm_uuid}/replicas.
 func (s *Service) ReplicateOfApp(ctx context.Context, p Principal, appID, vmUUID string, request api.ReplicateRequest, prepareOnly bool) (*CVM, error) {
-	app, err := s.app(ctx, p, ScopeAdmin, appID)
+	app, err := s.ownApp(ctx, p, appID)
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(p.Require(ScopeAdmin), err)
 	}
 	cvms, err := s.store.Read().FindCVMsByApp(ctx, app.AppID)
 	if err != nil {
@@ -46,9 +53,9 @@ func (s *Service) ReplicateOfApp(ctx context.Context, p Principal, appID, vmUUID
 		return c.WorkspaceID == p.Workspace.ID && sameUUID(c.VMUUID, vmUUID)
 	})
 	if i < 0 {
-		return nil, noReplicaSource(vmUUID)
+		return nil, cmp.Or[error](p.Require(ScopeAdmin), noReplicaSource(vmUUID))
 	}
-	return s.replicate(ctx, p, cvms[i], request, prepareOnly)
+	return s.replicateRecorded(ctx, p, cvms[i], request, prepareOnly)
 }
 
 func noReplicaSource(identifier string) *problem.Error {
@@ -96,6 +103,9 @@ func (s *Service) replicaSource(ctx context.Context, p Principal, identifier str
 }
 
 func (s *Service) replicate(ctx context.Context, p Principal, source store.CVM, request api.ReplicateRequest, prepareOnly bool) (*CVM, error) {
+	if err := p.Require(ScopeAdmin); err != nil {
+		return nil, err
+	}
 	app, err := s.store.Read().GetApp(ctx, source.AppID)
 	if err != nil {
 		return nil, fmt.Errorf("app %s: %w", source.AppID, err)
@@ -122,7 +132,7 @@ func (s *Service) replicate(ctx context.Context, p Principal, source store.CVM, 
 	switch {
 	case service.OnChain():
 		found.reason = "the contract allows the compose hash and the device"
-		if err := s.checkReplica(ctx, app, service, node, hash, prepareOnly); err != nil {
+		if found.owner, err = s.checkReplica(ctx, app, service, node, hash, prepareOnly); err != nil {
 			return nil, err
 		}
 	case prepareOnly:
@@ -204,14 +214,14 @@ func (s *Service) replicaNode(ctx context.Context, source store.CVM, request api
 	return node, fits(node, free, InstanceType{VCPU: source.VCPU, MemoryMB: source.MemoryMB})
 }
 
-// checkReplica makes sure that the owner's contract lets the replica boot on its node.
-func (s *Service) checkReplica(ctx context.Context, app store.App, service *KMS, node *Node, hash appcompose.ComposeHash, prepareOnly bool) error {
+// checkReplica makes sure that the owner's contract lets the replica boot on its node, and returns the owner.
+func (s *Service) checkReplica(ctx context.Context, app store.App, service *KMS, node *Node, hash appcompose.ComposeHash, prepareOnly bool) (string, error) {
 	state, err := service.Registry.State(ctx, appAddress(app.AppID), node.DeviceID, common.Hash(hash))
 	if errors.Is(err, onchain.ErrNotAContract) {
-		return noContract(appAddress(app.AppID), err)
+		return "", noContract(appAddress(app.AppID), err)
 	}
 	if err != nil {
-		return chainUnavailable(err)
+		return "", chainUnavailable(err)
 	}
 	var missing []api.MissingApproval
 	if !state.ComposeHashAllowed {
@@ -222,11 +232,11 @@ func (s *Service) checkReplica(ctx context.Context, app store.App, service *KMS,
 	}
 	switch {
 	case len(missing) == 0 && !prepareOnly:
-		return nil
+		return ownerOf(state), nil
 	case state.AwaitingFinality:
-		return problem.New(problem.KindBusy, "", "the approval is on chain but not as deep as configured yet; try again in a moment")
+		return "", problem.New(problem.KindBusy, "", "the approval is on chain but not as deep as configured yet; try again in a moment")
 	default:
-		return registrationRequired(app.AppID, hash, hashHex(node.DeviceID), service, missing)
+		return "", registrationRequired(app.AppID, hash, hashHex(node.DeviceID), service, missing)
 	}
 }
 

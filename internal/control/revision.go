@@ -18,10 +18,10 @@ func RevisionID(updateID string) string { return "rev_" + strings.TrimPrefix(upd
 
 // insertRevision keeps what an accepted update is about. An update that was put back and approved again
 // has its revision already.
-func (s *Service) insertRevision(ctx context.Context, tx *store.Tx, u *store.Update, cvm *store.CVM, now column.Time) error {
+func (s *Service) insertRevision(ctx context.Context, tx *store.Tx, u *store.Update, cvm *store.CVM, owner string, now column.Time) error {
 	return tx.InsertRevision(ctx, store.InsertRevisionParams{
 		ID: RevisionID(u.ID), AppID: cvm.AppID, CVMID: cvm.ID, UpdateID: u.ID, ComposeHash: u.ComposeHash,
-		OperationType: string(u.Kind), CreatedBy: u.CreatedBy, TxHash: transactionOf(u), BlockNumber: u.BlockNumber, CreatedAt: now,
+		OperationType: string(u.Kind), CreatedBy: u.CreatedBy, TxHash: transactionOf(u), BlockNumber: u.BlockNumber, CreatedAt: now, Owner: owner,
 	})
 }
 

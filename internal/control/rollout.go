@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lockstep-cvm/lockstep/appcompose"
+	"github.com/lockstep-cvm/lockstep/history"
 	"github.com/lockstep-cvm/lockstep/internal/problem"
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
 	"github.com/lockstep-cvm/lockstep/internal/store"
@@ -68,7 +69,7 @@ func (r *rollout) confirm(ctx context.Context) (Step, error) {
 	if err != nil {
 		return Step{Done: true}, r.letGo(ctx, "the approval was lost before it was deep enough: "+err.Error())
 	}
-	return r.move(ctx, move{to: column.Approved, reason: found.reason, tx: found.tx, block: found.block})
+	return r.move(ctx, move{to: column.Approved, reason: found.reason, tx: found.tx, block: found.block, owner: found.owner})
 }
 
 // letGo gives the CVM back while the update goes on waiting for its owner.
@@ -77,6 +78,9 @@ func (r *rollout) letGo(ctx context.Context, reason string) error {
 	err := r.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		status, err := restingStatus(ctx, tx, row.ID)
 		if err != nil {
+			return err
+		}
+		if err := r.enterDepth(ctx, tx, history.KindLost, r.u, &row, "", transactionOf(r.u), reason); err != nil {
 			return err
 		}
 		changed, err := tx.SetUpdateNote(ctx, store.SetUpdateNoteParams{

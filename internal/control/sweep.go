@@ -22,6 +22,9 @@ func (s *Service) Sweep(ctx context.Context) error {
 			return fmt.Errorf("sweep update %s: %w", u.ID, err)
 		}
 	}
+	if err := s.recordLate(ctx); err != nil {
+		return fmt.Errorf("sweep: %w", err)
+	}
 	return s.sweepRollouts(ctx)
 }
 

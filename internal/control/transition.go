@@ -50,6 +50,7 @@ type move struct {
 	actor  string // API key id; empty for the server itself
 	tx     string // approval transaction, when it changes
 	block  int64
+	owner  string // of the app's contract at that moment, with 0x; empty when not known
 	err    string // what went wrong with the new revision
 }
 
@@ -78,6 +79,10 @@ func (s *Service) apply(ctx context.Context, tx *store.Tx, u *store.Update, cvm 
 	if m.to.Final() {
 		next.FinishedAt = &now
 	}
+	entry, err := s.enterStep(ctx, tx, u, cvm, from, m, now)
+	if err != nil {
+		return err
+	}
 	changed, err := tx.SetUpdateState(ctx, store.SetUpdateStateParams{
 		ID: u.ID, Version: u.Version, State: next.State, Reason: next.Reason, TxHash: next.TxHash,
 		BlockNumber: next.BlockNumber, Error: next.Error, StateSince: now, FinishedAt: next.FinishedAt,
@@ -89,10 +94,10 @@ func (s *Service) apply(ctx context.Context, tx *store.Tx, u *store.Update, cvm 
 		return errStale
 	}
 	next.Version++
-	if err := s.record(ctx, tx, u.ID, from, m, now); err != nil {
+	if err := s.record(ctx, tx, u.ID, from, m, now, entry); err != nil {
 		return err
 	}
-	if err := s.follow(ctx, tx, &next, cvm, now); err != nil {
+	if err := s.follow(ctx, tx, &next, cvm, m.owner, now); err != nil {
 		return err
 	}
 	if err := s.wakeRollout(ctx, tx, &next); err != nil {
@@ -102,24 +107,24 @@ func (s *Service) apply(ctx context.Context, tx *store.Tx, u *store.Update, cvm 
 	return nil
 }
 
-// record writes a step of an update to its history.
-func (s *Service) record(ctx context.Context, tx *store.Tx, id string, from column.UpdateState, m move, now column.Time) error {
+// record writes a step of an update; entry is the number of what records it in the history of the app.
+func (s *Service) record(ctx context.Context, tx *store.Tx, id string, from column.UpdateState, m move, now column.Time, entry int64) error {
 	actor := m.actor
 	if actor == "" {
 		actor = lockstep
 	}
 	return tx.InsertUpdateEvent(ctx, store.InsertUpdateEventParams{
-		UpdateID: id, FromState: from, ToState: m.to, Reason: m.reason, Actor: actor, CreatedAt: now,
+		UpdateID: id, FromState: from, ToState: m.to, Reason: m.reason, Actor: actor, CreatedAt: now, HistorySeq: entry,
 	})
 }
 
 // follow writes what a new state of an update means for its CVM, and the job that goes on from there.
-func (s *Service) follow(ctx context.Context, tx *store.Tx, u *store.Update, cvm *store.CVM, now column.Time) error {
+func (s *Service) follow(ctx context.Context, tx *store.Tx, u *store.Update, cvm *store.CVM, owner string, now column.Time) error {
 	before := *cvm
 	switch u.State {
 	case column.Approved:
 		cvm.ActiveUpdateID, cvm.Status = u.ID, statusWhileRolling(u.Kind)
-		if err := s.insertRevision(ctx, tx, u, cvm, now); err != nil {
+		if err := s.insertRevision(ctx, tx, u, cvm, owner, now); err != nil {
 			return err
 		}
 	case column.Succeeded:

@@ -52,14 +52,14 @@ func Check(ctx context.Context, db *store.Store, options Options) (*Report, erro
 	c := &check{
 		options: options, report: Report{Findings: []Finding{}, Rows: map[string]int{}},
 		cvms: map[int64]store.CVM{}, revisions: map[string]revision{}, active: map[int64]string{},
-		newest: map[int64]outcome{},
+		newest: map[int64]outcome{}, recorded: map[string]int{}, steps: map[string]int{},
 	}
 	err := db.Snapshot(ctx, func(ctx context.Context, q *store.Queries) error {
 		for _, table := range []struct {
 			name string
 			scan func(context.Context, *store.Queries) error
 		}{
-			{"documents", c.documents}, {"cvms", c.readCVMs}, {"revisions", c.readRevisions}, {"updates", c.updates},
+			{"documents", c.documents}, {"cvms", c.readCVMs}, {"revisions", c.readRevisions}, {"histories", c.histories}, {"updates", c.updates},
 		} {
 			if err := table.scan(ctx, q); err != nil {
 				return fmt.Errorf("fsck: read %s: %w", table.name, err)
@@ -67,6 +67,7 @@ func Check(ctx context.Context, db *store.Store, options Options) (*Report, erro
 		}
 		c.checkCVMs()
 		c.checkRevisions()
+		c.checkRecords()
 		return nil
 	})
 	if err != nil {
@@ -87,6 +88,8 @@ type check struct {
 	revisions map[string]revision
 	active    map[int64]string  // by CVM: the update that owns it
 	newest    map[int64]outcome // by CVM: the newest rollout that ended
+	recorded  map[string]int    // by app: entries of steps in its history
+	steps     map[string]int    // by app: steps that name an entry
 }
 
 // revision is what the rules need of a revision.

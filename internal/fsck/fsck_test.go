@@ -127,6 +127,15 @@ func TestEveryDamageIsFound(t *testing.T) {
 		{`UPDATE cvms SET revision_id = (SELECT revision_id FROM cvms WHERE id = ` + onchain + `) WHERE id = ` + offchain, "cvms", "its own"},
 		{`UPDATE cvms SET revision_id = (SELECT id FROM revisions WHERE cvm_id = ` + offchain + ` ORDER BY created_at DESC LIMIT 1)
 		  WHERE id = ` + offchain, "cvms", "did not succeed"},
+		{`DELETE FROM history_entries WHERE seq = 3`, "histories", "are a chain"},
+		{`DELETE FROM history_entries WHERE seq = (SELECT MAX(e.seq) FROM history_entries e WHERE e.app_id = history_entries.app_id)`, "histories", "ends with its head"},
+		{`UPDATE history_entries SET bytes = bytes || X'00' WHERE seq = 2`, "histories", "has its form"},
+		{`UPDATE history_entries SET hash = lower(hex(randomblob(32))) WHERE seq = 2`, "histories", "where it belongs"},
+		{`UPDATE histories SET hash = lower(hex(randomblob(32)))`, "histories", "ends with its head"},
+		{`UPDATE update_events SET history_seq = 0, created_at = created_at - 600000000 WHERE seq = 2`, "updates", "recorded in the history"},
+		{`UPDATE update_events SET history_seq = 9999 WHERE seq = 2`, "updates", "recorded in the history"},
+		{`UPDATE update_events SET history_seq = history_seq - 1 WHERE seq = 3`, "updates", "says the same"},
+		{`UPDATE update_events SET history_seq = 0 WHERE seq = 2`, "histories", "has its step"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			copied := filepath.Join(t.TempDir(), "lockstep.db")

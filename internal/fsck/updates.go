@@ -30,6 +30,11 @@ func (c *check) updates(ctx context.Context, q *store.Queries) error {
 			}
 			for _, u := range rows {
 				c.update(u, steps[u.ID])
+				for _, step := range steps[u.ID] {
+					if err := c.recordOf(ctx, q, u, step); err != nil {
+						return err
+					}
+				}
 			}
 			return nil
 		})

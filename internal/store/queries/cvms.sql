@@ -51,10 +51,11 @@ WHERE id = ?1;
 
 -- name: InsertRevision :exec
 INSERT INTO revisions (id, app_id, cvm_id, update_id, compose_hash, operation_type, created_by, tx_hash,
-                       block_number, created_at)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                       block_number, created_at, owner)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
 -- An update that was put back and approved again has another approval, and nothing of it ran yet.
-ON CONFLICT (update_id) DO UPDATE SET tx_hash = excluded.tx_hash, block_number = excluded.block_number;
+ON CONFLICT (update_id) DO UPDATE SET tx_hash = excluded.tx_hash, block_number = excluded.block_number,
+                                      owner = excluded.owner;
 
 -- name: GetRevision :one
 SELECT * FROM revisions WHERE id = ?1;

@@ -41,14 +41,16 @@ WHERE id = ?1 AND version = ?2;
 
 -- name: InsertUpdateEvent :exec
 -- The next step of an update; steps count from 1.
-INSERT INTO update_events (update_id, seq, from_state, to_state, reason, actor, created_at)
-VALUES (?1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM update_events WHERE update_id = ?1), ?2, ?3, ?4, ?5, ?6);
+INSERT INTO update_events (update_id, seq, from_state, to_state, reason, actor, created_at, history_seq)
+VALUES (?1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM update_events WHERE update_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7);
 
 -- name: InsertFirstUpdateEvents :exec
 -- The first two steps of an update: proposed, and where that led at once.
-INSERT INTO update_events (update_id, seq, from_state, to_state, reason, actor, created_at)
-VALUES (sqlc.arg(update_id), 1, '', sqlc.arg(proposed_state), 'proposed', sqlc.arg(actor), sqlc.arg(created_at)),
-       (sqlc.arg(update_id), 2, sqlc.arg(proposed_state), sqlc.arg(to_state), sqlc.arg(reason), sqlc.arg(actor), sqlc.arg(created_at));
+INSERT INTO update_events (update_id, seq, from_state, to_state, reason, actor, created_at, history_seq)
+VALUES (sqlc.arg(update_id), 1, '', sqlc.arg(proposed_state), 'proposed', sqlc.arg(actor), sqlc.arg(created_at),
+        sqlc.arg(proposed_history_seq)),
+       (sqlc.arg(update_id), 2, sqlc.arg(proposed_state), sqlc.arg(to_state), sqlc.arg(reason), sqlc.arg(actor), sqlc.arg(created_at),
+        sqlc.arg(to_history_seq));
 
 -- name: ListUpdateEvents :many
 SELECT * FROM update_events WHERE update_id = ?1 ORDER BY seq;

@@ -396,7 +396,7 @@ func (q *Queries) GetDocument(ctx context.Context, composeHash appcompose.Compos
 }
 
 const getRevision = `-- name: GetRevision :one
-SELECT id, app_id, cvm_id, update_id, compose_hash, operation_type, created_by, tx_hash, block_number, created_at FROM revisions WHERE id = ?1
+SELECT id, app_id, cvm_id, update_id, compose_hash, operation_type, created_by, tx_hash, block_number, created_at, owner FROM revisions WHERE id = ?1
 `
 
 func (q *Queries) GetRevision(ctx context.Context, id string) (Revision, error) {
@@ -413,6 +413,7 @@ func (q *Queries) GetRevision(ctx context.Context, id string) (Revision, error) 
 		&i.TxHash,
 		&i.BlockNumber,
 		&i.CreatedAt,
+		&i.Owner,
 	)
 	return i, err
 }
@@ -578,9 +579,10 @@ func (q *Queries) InsertProvision(ctx context.Context, arg InsertProvisionParams
 
 const insertRevision = `-- name: InsertRevision :exec
 INSERT INTO revisions (id, app_id, cvm_id, update_id, compose_hash, operation_type, created_by, tx_hash,
-                       block_number, created_at)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-ON CONFLICT (update_id) DO UPDATE SET tx_hash = excluded.tx_hash, block_number = excluded.block_number
+                       block_number, created_at, owner)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+ON CONFLICT (update_id) DO UPDATE SET tx_hash = excluded.tx_hash, block_number = excluded.block_number,
+                                      owner = excluded.owner
 `
 
 type InsertRevisionParams struct {
@@ -594,6 +596,7 @@ type InsertRevisionParams struct {
 	TxHash        string
 	BlockNumber   int64
 	CreatedAt     column.Time
+	Owner         string
 }
 
 // An update that was put back and approved again has another approval, and nothing of it ran yet.
@@ -609,6 +612,7 @@ func (q *Queries) InsertRevision(ctx context.Context, arg InsertRevisionParams) 
 		arg.TxHash,
 		arg.BlockNumber,
 		arg.CreatedAt,
+		arg.Owner,
 	)
 	return err
 }

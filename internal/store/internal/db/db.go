@@ -24,8 +24,20 @@ func New(db DBTX) *Queries {
 func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	q := Queries{db: db}
 	var err error
+	if q.answerIdempotencyKeyStmt, err = db.PrepareContext(ctx, answerIdempotencyKey); err != nil {
+		return nil, fmt.Errorf("error preparing query AnswerIdempotencyKey: %w", err)
+	}
 	if q.countCVMsStmt, err = db.PrepareContext(ctx, countCVMs); err != nil {
 		return nil, fmt.Errorf("error preparing query CountCVMs: %w", err)
+	}
+	if q.countRevisionsStmt, err = db.PrepareContext(ctx, countRevisions); err != nil {
+		return nil, fmt.Errorf("error preparing query CountRevisions: %w", err)
+	}
+	if q.deleteExpiredIdempotencyKeysStmt, err = db.PrepareContext(ctx, deleteExpiredIdempotencyKeys); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteExpiredIdempotencyKeys: %w", err)
+	}
+	if q.deleteIdempotencyKeyStmt, err = db.PrepareContext(ctx, deleteIdempotencyKey); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteIdempotencyKey: %w", err)
 	}
 	if q.findActiveRolloutStmt, err = db.PrepareContext(ctx, findActiveRollout); err != nil {
 		return nil, fmt.Errorf("error preparing query FindActiveRollout: %w", err)
@@ -72,6 +84,15 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getDocumentStmt, err = db.PrepareContext(ctx, getDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query GetDocument: %w", err)
 	}
+	if q.getHistoryStmt, err = db.PrepareContext(ctx, getHistory); err != nil {
+		return nil, fmt.Errorf("error preparing query GetHistory: %w", err)
+	}
+	if q.getHistoryEntryStmt, err = db.PrepareContext(ctx, getHistoryEntry); err != nil {
+		return nil, fmt.Errorf("error preparing query GetHistoryEntry: %w", err)
+	}
+	if q.getIdempotencyKeyStmt, err = db.PrepareContext(ctx, getIdempotencyKey); err != nil {
+		return nil, fmt.Errorf("error preparing query GetIdempotencyKey: %w", err)
+	}
 	if q.getRevisionStmt, err = db.PrepareContext(ctx, getRevision); err != nil {
 		return nil, fmt.Errorf("error preparing query GetRevision: %w", err)
 	}
@@ -98,6 +119,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.insertFirstUpdateEventsStmt, err = db.PrepareContext(ctx, insertFirstUpdateEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertFirstUpdateEvents: %w", err)
+	}
+	if q.insertHistoryEntryStmt, err = db.PrepareContext(ctx, insertHistoryEntry); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertHistoryEntry: %w", err)
+	}
+	if q.insertIdempotencyKeyStmt, err = db.PrepareContext(ctx, insertIdempotencyKey); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertIdempotencyKey: %w", err)
 	}
 	if q.insertProvisionStmt, err = db.PrepareContext(ctx, insertProvision); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertProvision: %w", err)
@@ -132,6 +159,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.lastOutcomeStmt, err = db.PrepareContext(ctx, lastOutcome); err != nil {
 		return nil, fmt.Errorf("error preparing query LastOutcome: %w", err)
 	}
+	if q.leaseIdempotencyKeyStmt, err = db.PrepareContext(ctx, leaseIdempotencyKey); err != nil {
+		return nil, fmt.Errorf("error preparing query LeaseIdempotencyKey: %w", err)
+	}
 	if q.listAPIKeysStmt, err = db.PrepareContext(ctx, listAPIKeys); err != nil {
 		return nil, fmt.Errorf("error preparing query ListAPIKeys: %w", err)
 	}
@@ -141,11 +171,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listCVMsOfAppsStmt, err = db.PrepareContext(ctx, listCVMsOfApps); err != nil {
 		return nil, fmt.Errorf("error preparing query ListCVMsOfApps: %w", err)
 	}
+	if q.listHistoryEntriesStmt, err = db.PrepareContext(ctx, listHistoryEntries); err != nil {
+		return nil, fmt.Errorf("error preparing query ListHistoryEntries: %w", err)
+	}
 	if q.listOpenRolloutsStmt, err = db.PrepareContext(ctx, listOpenRollouts); err != nil {
 		return nil, fmt.Errorf("error preparing query ListOpenRollouts: %w", err)
 	}
 	if q.listOpenUpdatesStmt, err = db.PrepareContext(ctx, listOpenUpdates); err != nil {
 		return nil, fmt.Errorf("error preparing query ListOpenUpdates: %w", err)
+	}
+	if q.listRevisionsStmt, err = db.PrepareContext(ctx, listRevisions); err != nil {
+		return nil, fmt.Errorf("error preparing query ListRevisions: %w", err)
 	}
 	if q.listRolloutEventsStmt, err = db.PrepareContext(ctx, listRolloutEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query ListRolloutEvents: %w", err)
@@ -156,6 +192,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listRolloutsStmt, err = db.PrepareContext(ctx, listRollouts); err != nil {
 		return nil, fmt.Errorf("error preparing query ListRollouts: %w", err)
 	}
+	if q.listUnrecordedEventsStmt, err = db.PrepareContext(ctx, listUnrecordedEvents); err != nil {
+		return nil, fmt.Errorf("error preparing query ListUnrecordedEvents: %w", err)
+	}
 	if q.listUpdateEventsStmt, err = db.PrepareContext(ctx, listUpdateEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query ListUpdateEvents: %w", err)
 	}
@@ -164,6 +203,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.listWorkspacesStmt, err = db.PrepareContext(ctx, listWorkspaces); err != nil {
 		return nil, fmt.Errorf("error preparing query ListWorkspaces: %w", err)
+	}
+	if q.nextHistorySeqStmt, err = db.PrepareContext(ctx, nextHistorySeq); err != nil {
+		return nil, fmt.Errorf("error preparing query NextHistorySeq: %w", err)
 	}
 	if q.nodeUsageStmt, err = db.PrepareContext(ctx, nodeUsage); err != nil {
 		return nil, fmt.Errorf("error preparing query NodeUsage: %w", err)
@@ -174,6 +216,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.pageDocumentsStmt, err = db.PrepareContext(ctx, pageDocuments); err != nil {
 		return nil, fmt.Errorf("error preparing query PageDocuments: %w", err)
 	}
+	if q.pageHistoriesStmt, err = db.PrepareContext(ctx, pageHistories); err != nil {
+		return nil, fmt.Errorf("error preparing query PageHistories: %w", err)
+	}
 	if q.pageRevisionsStmt, err = db.PrepareContext(ctx, pageRevisions); err != nil {
 		return nil, fmt.Errorf("error preparing query PageRevisions: %w", err)
 	}
@@ -183,11 +228,26 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.putDocumentStmt, err = db.PrepareContext(ctx, putDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query PutDocument: %w", err)
 	}
+	if q.releaseIdempotencyKeyStmt, err = db.PrepareContext(ctx, releaseIdempotencyKey); err != nil {
+		return nil, fmt.Errorf("error preparing query ReleaseIdempotencyKey: %w", err)
+	}
 	if q.revokeAPIKeyStmt, err = db.PrepareContext(ctx, revokeAPIKey); err != nil {
 		return nil, fmt.Errorf("error preparing query RevokeAPIKey: %w", err)
 	}
 	if q.setCVMStateStmt, err = db.PrepareContext(ctx, setCVMState); err != nil {
 		return nil, fmt.Errorf("error preparing query SetCVMState: %w", err)
+	}
+	if q.setEventRecordedStmt, err = db.PrepareContext(ctx, setEventRecorded); err != nil {
+		return nil, fmt.Errorf("error preparing query SetEventRecorded: %w", err)
+	}
+	if q.setHistoryHeadStmt, err = db.PrepareContext(ctx, setHistoryHead); err != nil {
+		return nil, fmt.Errorf("error preparing query SetHistoryHead: %w", err)
+	}
+	if q.setHistoryPublicStmt, err = db.PrepareContext(ctx, setHistoryPublic); err != nil {
+		return nil, fmt.Errorf("error preparing query SetHistoryPublic: %w", err)
+	}
+	if q.setIdempotencyResultStmt, err = db.PrepareContext(ctx, setIdempotencyResult); err != nil {
+		return nil, fmt.Errorf("error preparing query SetIdempotencyResult: %w", err)
 	}
 	if q.setRolloutStmt, err = db.PrepareContext(ctx, setRollout); err != nil {
 		return nil, fmt.Errorf("error preparing query SetRollout: %w", err)
@@ -212,9 +272,29 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 
 func (q *Queries) Close() error {
 	var err error
+	if q.answerIdempotencyKeyStmt != nil {
+		if cerr := q.answerIdempotencyKeyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing answerIdempotencyKeyStmt: %w", cerr)
+		}
+	}
 	if q.countCVMsStmt != nil {
 		if cerr := q.countCVMsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countCVMsStmt: %w", cerr)
+		}
+	}
+	if q.countRevisionsStmt != nil {
+		if cerr := q.countRevisionsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countRevisionsStmt: %w", cerr)
+		}
+	}
+	if q.deleteExpiredIdempotencyKeysStmt != nil {
+		if cerr := q.deleteExpiredIdempotencyKeysStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteExpiredIdempotencyKeysStmt: %w", cerr)
+		}
+	}
+	if q.deleteIdempotencyKeyStmt != nil {
+		if cerr := q.deleteIdempotencyKeyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteIdempotencyKeyStmt: %w", cerr)
 		}
 	}
 	if q.findActiveRolloutStmt != nil {
@@ -292,6 +372,21 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getDocumentStmt: %w", cerr)
 		}
 	}
+	if q.getHistoryStmt != nil {
+		if cerr := q.getHistoryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getHistoryStmt: %w", cerr)
+		}
+	}
+	if q.getHistoryEntryStmt != nil {
+		if cerr := q.getHistoryEntryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getHistoryEntryStmt: %w", cerr)
+		}
+	}
+	if q.getIdempotencyKeyStmt != nil {
+		if cerr := q.getIdempotencyKeyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getIdempotencyKeyStmt: %w", cerr)
+		}
+	}
 	if q.getRevisionStmt != nil {
 		if cerr := q.getRevisionStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getRevisionStmt: %w", cerr)
@@ -335,6 +430,16 @@ func (q *Queries) Close() error {
 	if q.insertFirstUpdateEventsStmt != nil {
 		if cerr := q.insertFirstUpdateEventsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing insertFirstUpdateEventsStmt: %w", cerr)
+		}
+	}
+	if q.insertHistoryEntryStmt != nil {
+		if cerr := q.insertHistoryEntryStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertHistoryEntryStmt: %w", cerr)
+		}
+	}
+	if q.insertIdempotencyKeyStmt != nil {
+		if cerr := q.insertIdempotencyKeyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertIdempotencyKeyStmt: %w", cerr)
 		}
 	}
 	if q.insertProvisionStmt != nil {
@@ -392,6 +497,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing lastOutcomeStmt: %w", cerr)
 		}
 	}
+	if q.leaseIdempotencyKeyStmt != nil {
+		if cerr := q.leaseIdempotencyKeyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing leaseIdempotencyKeyStmt: %w", cerr)
+		}
+	}
 	if q.listAPIKeysStmt != nil {
 		if cerr := q.listAPIKeysStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listAPIKeysStmt: %w", cerr)
@@ -407,6 +517,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listCVMsOfAppsStmt: %w", cerr)
 		}
 	}
+	if q.listHistoryEntriesStmt != nil {
+		if cerr := q.listHistoryEntriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listHistoryEntriesStmt: %w", cerr)
+		}
+	}
 	if q.listOpenRolloutsStmt != nil {
 		if cerr := q.listOpenRolloutsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listOpenRolloutsStmt: %w", cerr)
@@ -415,6 +530,11 @@ func (q *Queries) Close() error {
 	if q.listOpenUpdatesStmt != nil {
 		if cerr := q.listOpenUpdatesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listOpenUpdatesStmt: %w", cerr)
+		}
+	}
+	if q.listRevisionsStmt != nil {
+		if cerr := q.listRevisionsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listRevisionsStmt: %w", cerr)
 		}
 	}
 	if q.listRolloutEventsStmt != nil {
@@ -432,6 +552,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listRolloutsStmt: %w", cerr)
 		}
 	}
+	if q.listUnrecordedEventsStmt != nil {
+		if cerr := q.listUnrecordedEventsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listUnrecordedEventsStmt: %w", cerr)
+		}
+	}
 	if q.listUpdateEventsStmt != nil {
 		if cerr := q.listUpdateEventsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listUpdateEventsStmt: %w", cerr)
@@ -445,6 +570,11 @@ func (q *Queries) Close() error {
 	if q.listWorkspacesStmt != nil {
 		if cerr := q.listWorkspacesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listWorkspacesStmt: %w", cerr)
+		}
+	}
+	if q.nextHistorySeqStmt != nil {
+		if cerr := q.nextHistorySeqStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing nextHistorySeqStmt: %w", cerr)
 		}
 	}
 	if q.nodeUsageStmt != nil {
@@ -462,6 +592,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing pageDocumentsStmt: %w", cerr)
 		}
 	}
+	if q.pageHistoriesStmt != nil {
+		if cerr := q.pageHistoriesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing pageHistoriesStmt: %w", cerr)
+		}
+	}
 	if q.pageRevisionsStmt != nil {
 		if cerr := q.pageRevisionsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing pageRevisionsStmt: %w", cerr)
@@ -477,6 +612,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing putDocumentStmt: %w", cerr)
 		}
 	}
+	if q.releaseIdempotencyKeyStmt != nil {
+		if cerr := q.releaseIdempotencyKeyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing releaseIdempotencyKeyStmt: %w", cerr)
+		}
+	}
 	if q.revokeAPIKeyStmt != nil {
 		if cerr := q.revokeAPIKeyStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing revokeAPIKeyStmt: %w", cerr)
@@ -485,6 +625,26 @@ func (q *Queries) Close() error {
 	if q.setCVMStateStmt != nil {
 		if cerr := q.setCVMStateStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setCVMStateStmt: %w", cerr)
+		}
+	}
+	if q.setEventRecordedStmt != nil {
+		if cerr := q.setEventRecordedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setEventRecordedStmt: %w", cerr)
+		}
+	}
+	if q.setHistoryHeadStmt != nil {
+		if cerr := q.setHistoryHeadStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setHistoryHeadStmt: %w", cerr)
+		}
+	}
+	if q.setHistoryPublicStmt != nil {
+		if cerr := q.setHistoryPublicStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setHistoryPublicStmt: %w", cerr)
+		}
+	}
+	if q.setIdempotencyResultStmt != nil {
+		if cerr := q.setIdempotencyResultStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setIdempotencyResultStmt: %w", cerr)
 		}
 	}
 	if q.setRolloutStmt != nil {
@@ -554,135 +714,175 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 }
 
 type Queries struct {
-	db                          DBTX
-	tx                          *sql.Tx
-	countCVMsStmt               *sql.Stmt
-	findActiveRolloutStmt       *sql.Stmt
-	findCVMsByAppStmt           *sql.Stmt
-	findCVMsByHashIDStmt        *sql.Stmt
-	findCVMsByInstanceStmt      *sql.Stmt
-	findCVMsByNameStmt          *sql.Stmt
-	findCVMsByUUIDStmt          *sql.Stmt
-	findCandidateStmt           *sql.Stmt
-	findLatestByHashStmt        *sql.Stmt
-	findProvisionsStmt          *sql.Stmt
-	findRolloutOfUpdateStmt     *sql.Stmt
-	getAPIKeyStmt               *sql.Stmt
-	getAPIKeyByHashStmt         *sql.Stmt
-	getAppStmt                  *sql.Stmt
-	getCVMStmt                  *sql.Stmt
-	getDocumentStmt             *sql.Stmt
-	getRevisionStmt             *sql.Stmt
-	getRolloutStmt              *sql.Stmt
-	getUpdateStmt               *sql.Stmt
-	getWorkspaceStmt            *sql.Stmt
-	getWorkspaceBySlugStmt      *sql.Stmt
-	insertAPIKeyStmt            *sql.Stmt
-	insertAppStmt               *sql.Stmt
-	insertCVMStmt               *sql.Stmt
-	insertFirstUpdateEventsStmt *sql.Stmt
-	insertProvisionStmt         *sql.Stmt
-	insertRevisionStmt          *sql.Stmt
-	insertRolloutStmt           *sql.Stmt
-	insertRolloutEventStmt      *sql.Stmt
-	insertRolloutTargetStmt     *sql.Stmt
-	insertUpdateStmt            *sql.Stmt
-	insertUpdateEventStmt       *sql.Stmt
-	insertWorkspaceStmt         *sql.Stmt
-	isDocumentOfAppStmt         *sql.Stmt
-	isHashAcceptedStmt          *sql.Stmt
-	lastOutcomeStmt             *sql.Stmt
-	listAPIKeysStmt             *sql.Stmt
-	listCVMsStmt                *sql.Stmt
-	listCVMsOfAppsStmt          *sql.Stmt
-	listOpenRolloutsStmt        *sql.Stmt
-	listOpenUpdatesStmt         *sql.Stmt
-	listRolloutEventsStmt       *sql.Stmt
-	listRolloutTargetsStmt      *sql.Stmt
-	listRolloutsStmt            *sql.Stmt
-	listUpdateEventsStmt        *sql.Stmt
-	listUpdatesStmt             *sql.Stmt
-	listWorkspacesStmt          *sql.Stmt
-	nodeUsageStmt               *sql.Stmt
-	pageCVMsStmt                *sql.Stmt
-	pageDocumentsStmt           *sql.Stmt
-	pageRevisionsStmt           *sql.Stmt
-	pageUpdatesStmt             *sql.Stmt
-	putDocumentStmt             *sql.Stmt
-	revokeAPIKeyStmt            *sql.Stmt
-	setCVMStateStmt             *sql.Stmt
-	setRolloutStmt              *sql.Stmt
-	setRolloutTargetStmt        *sql.Stmt
-	setUpdateNoteStmt           *sql.Stmt
-	setUpdateStateStmt          *sql.Stmt
-	setWorkspaceNonceStmt       *sql.Stmt
-	updateEventsBetweenStmt     *sql.Stmt
+	db                               DBTX
+	tx                               *sql.Tx
+	answerIdempotencyKeyStmt         *sql.Stmt
+	countCVMsStmt                    *sql.Stmt
+	countRevisionsStmt               *sql.Stmt
+	deleteExpiredIdempotencyKeysStmt *sql.Stmt
+	deleteIdempotencyKeyStmt         *sql.Stmt
+	findActiveRolloutStmt            *sql.Stmt
+	findCVMsByAppStmt                *sql.Stmt
+	findCVMsByHashIDStmt             *sql.Stmt
+	findCVMsByInstanceStmt           *sql.Stmt
+	findCVMsByNameStmt               *sql.Stmt
+	findCVMsByUUIDStmt               *sql.Stmt
+	findCandidateStmt                *sql.Stmt
+	findLatestByHashStmt             *sql.Stmt
+	findProvisionsStmt               *sql.Stmt
+	findRolloutOfUpdateStmt          *sql.Stmt
+	getAPIKeyStmt                    *sql.Stmt
+	getAPIKeyByHashStmt              *sql.Stmt
+	getAppStmt                       *sql.Stmt
+	getCVMStmt                       *sql.Stmt
+	getDocumentStmt                  *sql.Stmt
+	getHistoryStmt                   *sql.Stmt
+	getHistoryEntryStmt              *sql.Stmt
+	getIdempotencyKeyStmt            *sql.Stmt
+	getRevisionStmt                  *sql.Stmt
+	getRolloutStmt                   *sql.Stmt
+	getUpdateStmt                    *sql.Stmt
+	getWorkspaceStmt                 *sql.Stmt
+	getWorkspaceBySlugStmt           *sql.Stmt
+	insertAPIKeyStmt                 *sql.Stmt
+	insertAppStmt                    *sql.Stmt
+	insertCVMStmt                    *sql.Stmt
+	insertFirstUpdateEventsStmt      *sql.Stmt
+	insertHistoryEntryStmt           *sql.Stmt
+	insertIdempotencyKeyStmt         *sql.Stmt
+	insertProvisionStmt              *sql.Stmt
+	insertRevisionStmt               *sql.Stmt
+	insertRolloutStmt                *sql.Stmt
+	insertRolloutEventStmt           *sql.Stmt
+	insertRolloutTargetStmt          *sql.Stmt
+	insertUpdateStmt                 *sql.Stmt
+	insertUpdateEventStmt            *sql.Stmt
+	insertWorkspaceStmt              *sql.Stmt
+	isDocumentOfAppStmt              *sql.Stmt
+	isHashAcceptedStmt               *sql.Stmt
+	lastOutcomeStmt                  *sql.Stmt
+	leaseIdempotencyKeyStmt          *sql.Stmt
+	listAPIKeysStmt                  *sql.Stmt
+	listCVMsStmt                     *sql.Stmt
+	listCVMsOfAppsStmt               *sql.Stmt
+	listHistoryEntriesStmt           *sql.Stmt
+	listOpenRolloutsStmt             *sql.Stmt
+	listOpenUpdatesStmt              *sql.Stmt
+	listRevisionsStmt                *sql.Stmt
+	listRolloutEventsStmt            *sql.Stmt
+	listRolloutTargetsStmt           *sql.Stmt
+	listRolloutsStmt                 *sql.Stmt
+	listUnrecordedEventsStmt         *sql.Stmt
+	listUpdateEventsStmt             *sql.Stmt
+	listUpdatesStmt                  *sql.Stmt
+	listWorkspacesStmt               *sql.Stmt
+	nextHistorySeqStmt               *sql.Stmt
+	nodeUsageStmt                    *sql.Stmt
+	pageCVMsStmt                     *sql.Stmt
+	pageDocumentsStmt                *sql.Stmt
+	pageHistoriesStmt                *sql.Stmt
+	pageRevisionsStmt                *sql.Stmt
+	pageUpdatesStmt                  *sql.Stmt
+	putDocumentStmt                  *sql.Stmt
+	releaseIdempotencyKeyStmt        *sql.Stmt
+	revokeAPIKeyStmt                 *sql.Stmt
+	setCVMStateStmt                  *sql.Stmt
+	setEventRecordedStmt             *sql.Stmt
+	setHistoryHeadStmt               *sql.Stmt
+	setHistoryPublicStmt             *sql.Stmt
+	setIdempotencyResultStmt         *sql.Stmt
+	setRolloutStmt                   *sql.Stmt
+	setRolloutTargetStmt             *sql.Stmt
+	setUpdateNoteStmt                *sql.Stmt
+	setUpdateStateStmt               *sql.Stmt
+	setWorkspaceNonceStmt            *sql.Stmt
+	updateEventsBetweenStmt          *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
-		db:                          tx,
-		tx:                          tx,
-		countCVMsStmt:               q.countCVMsStmt,
-		findActiveRolloutStmt:       q.findActiveRolloutStmt,
-		findCVMsByAppStmt:           q.findCVMsByAppStmt,
-		findCVMsByHashIDStmt:        q.findCVMsByHashIDStmt,
-		findCVMsByInstanceStmt:      q.findCVMsByInstanceStmt,
-		findCVMsByNameStmt:          q.findCVMsByNameStmt,
-		findCVMsByUUIDStmt:          q.findCVMsByUUIDStmt,
-		findCandidateStmt:           q.findCandidateStmt,
-		findLatestByHashStmt:        q.findLatestByHashStmt,
-		findProvisionsStmt:          q.findProvisionsStmt,
-		findRolloutOfUpdateStmt:     q.findRolloutOfUpdateStmt,
-		getAPIKeyStmt:               q.getAPIKeyStmt,
-		getAPIKeyByHashStmt:         q.getAPIKeyByHashStmt,
-		getAppStmt:                  q.getAppStmt,
-		getCVMStmt:                  q.getCVMStmt,
-		getDocumentStmt:             q.getDocumentStmt,
-		getRevisionStmt:             q.getRevisionStmt,
-		getRolloutStmt:              q.getRolloutStmt,
-		getUpdateStmt:               q.getUpdateStmt,
-		getWorkspaceStmt:            q.getWorkspaceStmt,
-		getWorkspaceBySlugStmt:      q.getWorkspaceBySlugStmt,
-		insertAPIKeyStmt:            q.insertAPIKeyStmt,
-		insertAppStmt:               q.insertAppStmt,
-		insertCVMStmt:               q.insertCVMStmt,
-		insertFirstUpdateEventsStmt: q.insertFirstUpdateEventsStmt,
-		insertProvisionStmt:         q.insertProvisionStmt,
-		insertRevisionStmt:          q.insertRevisionStmt,
-		insertRolloutStmt:           q.insertRolloutStmt,
-		insertRolloutEventStmt:      q.insertRolloutEventStmt,
-		insertRolloutTargetStmt:     q.insertRolloutTargetStmt,
-		insertUpdateStmt:            q.insertUpdateStmt,
-		insertUpdateEventStmt:       q.insertUpdateEventStmt,
-		insertWorkspaceStmt:         q.insertWorkspaceStmt,
-		isDocumentOfAppStmt:         q.isDocumentOfAppStmt,
-		isHashAcceptedStmt:          q.isHashAcceptedStmt,
-		lastOutcomeStmt:             q.lastOutcomeStmt,
-		listAPIKeysStmt:             q.listAPIKeysStmt,
-		listCVMsStmt:                q.listCVMsStmt,
-		listCVMsOfAppsStmt:          q.listCVMsOfAppsStmt,
-		listOpenRolloutsStmt:        q.listOpenRolloutsStmt,
-		listOpenUpdatesStmt:         q.listOpenUpdatesStmt,
-		listRolloutEventsStmt:       q.listRolloutEventsStmt,
-		listRolloutTargetsStmt:      q.listRolloutTargetsStmt,
-		listRolloutsStmt:            q.listRolloutsStmt,
-		listUpdateEventsStmt:        q.listUpdateEventsStmt,
-		listUpdatesStmt:             q.listUpdatesStmt,
-		listWorkspacesStmt:          q.listWorkspacesStmt,
-		nodeUsageStmt:               q.nodeUsageStmt,
-		pageCVMsStmt:                q.pageCVMsStmt,
-		pageDocumentsStmt:           q.pageDocumentsStmt,
-		pageRevisionsStmt:           q.pageRevisionsStmt,
-		pageUpdatesStmt:             q.pageUpdatesStmt,
-		putDocumentStmt:             q.putDocumentStmt,
-		revokeAPIKeyStmt:            q.revokeAPIKeyStmt,
-		setCVMStateStmt:             q.setCVMStateStmt,
-		setRolloutStmt:              q.setRolloutStmt,
-		setRolloutTargetStmt:        q.setRolloutTargetStmt,
-		setUpdateNoteStmt:           q.setUpdateNoteStmt,
-		setUpdateStateStmt:          q.setUpdateStateStmt,
-		setWorkspaceNonceStmt:       q.setWorkspaceNonceStmt,
-		updateEventsBetweenStmt:     q.updateEventsBetweenStmt,
+		db:                               tx,
+		tx:                               tx,
+		answerIdempotencyKeyStmt:         q.answerIdempotencyKeyStmt,
+		countCVMsStmt:                    q.countCVMsStmt,
+		countRevisionsStmt:               q.countRevisionsStmt,
+		deleteExpiredIdempotencyKeysStmt: q.deleteExpiredIdempotencyKeysStmt,
+		deleteIdempotencyKeyStmt:         q.deleteIdempotencyKeyStmt,
+		findActiveRolloutStmt:            q.findActiveRolloutStmt,
+		findCVMsByAppStmt:                q.findCVMsByAppStmt,
+		findCVMsByHashIDStmt:             q.findCVMsByHashIDStmt,
+		findCVMsByInstanceStmt:           q.findCVMsByInstanceStmt,
+		findCVMsByNameStmt:               q.findCVMsByNameStmt,
+		findCVMsByUUIDStmt:               q.findCVMsByUUIDStmt,
+		findCandidateStmt:                q.findCandidateStmt,
+		findLatestByHashStmt:             q.findLatestByHashStmt,
+		findProvisionsStmt:               q.findProvisionsStmt,
+		findRolloutOfUpdateStmt:          q.findRolloutOfUpdateStmt,
+		getAPIKeyStmt:                    q.getAPIKeyStmt,
+		getAPIKeyByHashStmt:              q.getAPIKeyByHashStmt,
+		getAppStmt:                       q.getAppStmt,
+		getCVMStmt:                       q.getCVMStmt,
+		getDocumentStmt:                  q.getDocumentStmt,
+		getHistoryStmt:                   q.getHistoryStmt,
+		getHistoryEntryStmt:              q.getHistoryEntryStmt,
+		getIdempotencyKeyStmt:            q.getIdempotencyKeyStmt,
+		getRevisionStmt:                  q.getRevisionStmt,
+		getRolloutStmt:                   q.getRolloutStmt,
+		getUpdateStmt:                    q.getUpdateStmt,
+		getWorkspaceStmt:                 q.getWorkspaceStmt,
+		getWorkspaceBySlugStmt:           q.getWorkspaceBySlugStmt,
+		insertAPIKeyStmt:                 q.insertAPIKeyStmt,
+		insertAppStmt:                    q.insertAppStmt,
+		insertCVMStmt:                    q.insertCVMStmt,
+		insertFirstUpdateEventsStmt:      q.insertFirstUpdateEventsStmt,
+		insertHistoryEntryStmt:           q.insertHistoryEntryStmt,
+		insertIdempotencyKeyStmt:         q.insertIdempotencyKeyStmt,
+		insertProvisionStmt:              q.insertProvisionStmt,
+		insertRevisionStmt:               q.insertRevisionStmt,
+		insertRolloutStmt:                q.insertRolloutStmt,
+		insertRolloutEventStmt:           q.insertRolloutEventStmt,
+		insertRolloutTargetStmt:          q.insertRolloutTargetStmt,
+		insertUpdateStmt:                 q.insertUpdateStmt,
+		insertUpdateEventStmt:            q.insertUpdateEventStmt,
+		insertWorkspaceStmt:              q.insertWorkspaceStmt,
+		isDocumentOfAppStmt:              q.isDocumentOfAppStmt,
+		isHashAcceptedStmt:               q.isHashAcceptedStmt,
+		lastOutcomeStmt:                  q.lastOutcomeStmt,
+		leaseIdempotencyKeyStmt:          q.leaseIdempotencyKeyStmt,
+		listAPIKeysStmt:                  q.listAPIKeysStmt,
+		listCVMsStmt:                     q.listCVMsStmt,
+		listCVMsOfAppsStmt:               q.listCVMsOfAppsStmt,
+		listHistoryEntriesStmt:           q.listHistoryEntriesStmt,
+		listOpenRolloutsStmt:             q.listOpenRolloutsStmt,
+		listOpenUpdatesStmt:              q.listOpenUpdatesStmt,
+		listRevisionsStmt:                q.listRevisionsStmt,
+		listRolloutEventsStmt:            q.listRolloutEventsStmt,
+		listRolloutTargetsStmt:           q.listRolloutTargetsStmt,
+		listRolloutsStmt:                 q.listRolloutsStmt,
+		listUnrecordedEventsStmt:         q.listUnrecordedEventsStmt,
+		listUpdateEventsStmt:             q.listUpdateEventsStmt,
+		listUpdatesStmt:                  q.listUpdatesStmt,
+		listWorkspacesStmt:               q.listWorkspacesStmt,
+		nextHistorySeqStmt:               q.nextHistorySeqStmt,
+		nodeUsageStmt:                    q.nodeUsageStmt,
+		pageCVMsStmt:                     q.pageCVMsStmt,
+		pageDocumentsStmt:                q.pageDocumentsStmt,
+		pageHistoriesStmt:                q.pageHistoriesStmt,
+		pageRevisionsStmt:                q.pageRevisionsStmt,
+		pageUpdatesStmt:                  q.pageUpdatesStmt,
+		putDocumentStmt:                  q.putDocumentStmt,
+		releaseIdempotencyKeyStmt:        q.releaseIdempotencyKeyStmt,
+		revokeAPIKeyStmt:                 q.revokeAPIKeyStmt,
+		setCVMStateStmt:                  q.setCVMStateStmt,
+		setEventRecordedStmt:             q.setEventRecordedStmt,
+		setHistoryHeadStmt:               q.setHistoryHeadStmt,
+		setHistoryPublicStmt:             q.setHistoryPublicStmt,
+		setIdempotencyResultStmt:         q.setIdempotencyResultStmt,
+		setRolloutStmt:                   q.setRolloutStmt,
+		setRolloutTargetStmt:             q.setRolloutTargetStmt,
+		setUpdateNoteStmt:                q.setUpdateNoteStmt,
+		setUpdateStateStmt:               q.setUpdateStateStmt,
+		setWorkspaceNonceStmt:            q.setWorkspaceNonceStmt,
+		updateEventsBetweenStmt:          q.updateEventsBetweenStmt,
 	}
 }

@@ -93,7 +93,7 @@ func (q *Queries) PageDocuments(ctx context.Context, composeHash appcompose.Comp
 }
 
 const pageRevisions = `-- name: PageRevisions :many
-SELECT id, app_id, cvm_id, update_id, compose_hash, operation_type, created_by, tx_hash, block_number, created_at FROM revisions WHERE id > ?1 ORDER BY id LIMIT ?2
+SELECT id, app_id, cvm_id, update_id, compose_hash, operation_type, created_by, tx_hash, block_number, created_at, owner FROM revisions WHERE id > ?1 ORDER BY id LIMIT ?2
 `
 
 func (q *Queries) PageRevisions(ctx context.Context, iD string, limit int64) ([]Revision, error) {
@@ -116,6 +116,7 @@ func (q *Queries) PageRevisions(ctx context.Context, iD string, limit int64) ([]
 			&i.TxHash,
 			&i.BlockNumber,
 			&i.CreatedAt,
+			&i.Owner,
 		); err != nil {
 			return nil, err
 		}
@@ -176,7 +177,7 @@ func (q *Queries) PageUpdates(ctx context.Context, iD string, limit int64) ([]Up
 }
 
 const updateEventsBetween = `-- name: UpdateEventsBetween :many
-SELECT update_id, seq, from_state, to_state, reason, actor, created_at FROM update_events WHERE update_id > ?1 AND update_id <= ?2 ORDER BY update_id, seq
+SELECT update_id, seq, from_state, to_state, reason, actor, created_at, history_seq FROM update_events WHERE update_id > ?1 AND update_id <= ?2 ORDER BY update_id, seq
 `
 
 // The steps of the updates of a page.
@@ -197,6 +198,7 @@ func (q *Queries) UpdateEventsBetween(ctx context.Context, updateID string, upda
 			&i.Reason,
 			&i.Actor,
 			&i.CreatedAt,
+			&i.HistorySeq,
 		); err != nil {
 			return nil, err
 		}

@@ -65,6 +65,33 @@ type Document struct {
 	CreatedAt   column.Time
 }
 
+type History struct {
+	AppID  string
+	Public bool
+	Seq    int64
+	Hash   string
+}
+
+type HistoryEntry struct {
+	AppID string
+	Seq   int64
+	Hash  string
+	Bytes []byte
+}
+
+type IdempotencyKey struct {
+	WorkspaceID string
+	Key         string
+	Fingerprint string
+	Attempt     int64
+	LeasedUntil column.Time
+	Result      string
+	Status      int64
+	MediaType   string
+	Body        []byte
+	ExpiresAt   column.Time
+}
+
 type Provision struct {
 	ID           string
 	WorkspaceID  string
@@ -95,6 +122,7 @@ type Revision struct {
 	TxHash        string
 	BlockNumber   int64
 	CreatedAt     column.Time
+	Owner         string
 }
 
 type Rollout struct {
@@ -167,13 +195,14 @@ type Update struct {
 }
 
 type UpdateEvent struct {
-	UpdateID  string
-	Seq       int64
-	FromState column.UpdateState
-	ToState   column.UpdateState
-	Reason    string
-	Actor     string
-	CreatedAt column.Time
+	UpdateID   string
+	Seq        int64
+	FromState  column.UpdateState
+	ToState    column.UpdateState
+	Reason     string
+	Actor      string
+	CreatedAt  column.Time
+	HistorySeq int64
 }
 
 type Workspace struct {

@@ -102,18 +102,22 @@ func (q *Queries) GetUpdate(ctx context.Context, id string) (Update, error) {
 }
 
 const insertFirstUpdateEvents = `-- name: InsertFirstUpdateEvents :exec
-INSERT INTO update_events (update_id, seq, from_state, to_state, reason, actor, created_at)
-VALUES (?1, 1, '', ?2, 'proposed', ?3, ?4),
-       (?1, 2, ?2, ?5, ?6, ?3, ?4)
+INSERT INTO update_events (update_id, seq, from_state, to_state, reason, actor, created_at, history_seq)
+VALUES (?1, 1, '', ?2, 'proposed', ?3, ?4,
+        ?5),
+       (?1, 2, ?2, ?6, ?7, ?3, ?4,
+        ?8)
 `
 
 type InsertFirstUpdateEventsParams struct {
-	UpdateID      string
-	ProposedState column.UpdateState
-	Actor         string
-	CreatedAt     column.Time
-	ToState       column.UpdateState
-	Reason        string
+	UpdateID           string
+	ProposedState      column.UpdateState
+	Actor              string
+	CreatedAt          column.Time
+	ProposedHistorySeq int64
+	ToState            column.UpdateState
+	Reason             string
+	ToHistorySeq       int64
 }
 
 // The first two steps of an update: proposed, and where that led at once.
@@ -123,8 +127,10 @@ func (q *Queries) InsertFirstUpdateEvents(ctx context.Context, arg InsertFirstUp
 		arg.ProposedState,
 		arg.Actor,
 		arg.CreatedAt,
+		arg.ProposedHistorySeq,
 		arg.ToState,
 		arg.Reason,
+		arg.ToHistorySeq,
 	)
 	return err
 }
@@ -173,17 +179,18 @@ func (q *Queries) InsertUpdate(ctx context.Context, arg InsertUpdateParams) erro
 }
 
 const insertUpdateEvent = `-- name: InsertUpdateEvent :exec
-INSERT INTO update_events (update_id, seq, from_state, to_state, reason, actor, created_at)
-VALUES (?1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM update_events WHERE update_id = ?1), ?2, ?3, ?4, ?5, ?6)
+INSERT INTO update_events (update_id, seq, from_state, to_state, reason, actor, created_at, history_seq)
+VALUES (?1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM update_events WHERE update_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7)
 `
 
 type InsertUpdateEventParams struct {
-	UpdateID  string
-	FromState column.UpdateState
-	ToState   column.UpdateState
-	Reason    string
-	Actor     string
-	CreatedAt column.Time
+	UpdateID   string
+	FromState  column.UpdateState
+	ToState    column.UpdateState
+	Reason     string
+	Actor      string
+	CreatedAt  column.Time
+	HistorySeq int64
 }
 
 // The next step of an update; steps count from 1.
@@ -195,6 +202,7 @@ func (q *Queries) InsertUpdateEvent(ctx context.Context, arg InsertUpdateEventPa
 		arg.Reason,
 		arg.Actor,
 		arg.CreatedAt,
+		arg.HistorySeq,
 	)
 	return err
 }
@@ -262,7 +270,7 @@ func (q *Queries) ListOpenUpdates(ctx context.Context) ([]Update, error) {
 }
 
 const listUpdateEvents = `-- name: ListUpdateEvents :many
-SELECT update_id, seq, from_state, to_state, reason, actor, created_at FROM update_events WHERE update_id = ?1 ORDER BY seq
+SELECT update_id, seq, from_state, to_state, reason, actor, created_at, history_seq FROM update_events WHERE update_id = ?1 ORDER BY seq
 `
 
 func (q *Queries) ListUpdateEvents(ctx context.Context, updateID string) ([]UpdateEvent, error) {
@@ -282,6 +290,7 @@ func (q *Queries) ListUpdateEvents(ctx context.Context, updateID string) ([]Upda
 			&i.Reason,
 			&i.Actor,
 			&i.CreatedAt,
+			&i.HistorySeq,
 		); err != nil {
 			return nil, err
 		}

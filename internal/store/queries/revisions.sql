@@ -1,0 +1,9 @@
+-- name: CountRevisions :one
+SELECT COUNT(*) FROM revisions WHERE app_id = ?1;
+
+-- name: ListRevisions :many
+-- Newest first.
+SELECT sqlc.embed(revisions), sqlc.embed(cvms), sqlc.embed(updates)
+FROM revisions JOIN cvms ON cvms.id = revisions.cvm_id JOIN updates ON updates.id = revisions.update_id
+WHERE revisions.app_id = ?1
+ORDER BY revisions.created_at DESC, revisions.id DESC LIMIT ?2 OFFSET ?3;
