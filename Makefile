@@ -10,6 +10,7 @@ SQLC        := $(TOOLS)/sqlc-1.31.1
 VULNCHECK   := $(TOOLS)/govulncheck-1.9.0
 FUZZTIME    ?= 5m
 KILLS       ?= 300
+HAMMER_DATABASES ?= sqlite
 say          = @printf '\n== %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
@@ -32,7 +33,7 @@ build: ## bin/lockstep, and bin/lockstep-server without the development chain
 	$(GO) build -trimpath -tags serveronly -o bin/lockstep-server ./cmd/lockstep
 
 .PHONY: test
-test: check-format vet lint contracts-check unit compat vulncheck ## everything CI runs
+test: check-format vet lint contracts-check unit hammer-short compat vulncheck ## everything CI runs
 	$(call say,all passed)
 
 .PHONY: check-format
@@ -109,8 +110,15 @@ property: ## the invariant of the state machine, through many more interleavings
 	$(GO) test -run TestInvariant -timeout 60m ./internal/control -rapid.checks=2000 -rapid.steps=60
 
 .PHONY: hammer
-hammer: build ## a server that is killed KILLS (300) times under load loses nothing
-	$(GO) run ./test/hammer -lockstep bin/lockstep -kills $(KILLS)
+hammer: build ## servers killed KILLS (300) times under load lose nothing, on each of HAMMER_DATABASES
+	@for database in $(HAMMER_DATABASES); do \
+	  printf '\n== hammer on %s\n' "$$database"; \
+	  $(GO) run ./test/hammer -lockstep bin/lockstep -database "$$database" -kills $(KILLS); \
+	done
+
+.PHONY: hammer-short
+hammer-short: ## the same with 15 kills; part of `make test`
+	$(MAKE) --no-print-directory hammer KILLS=15
 
 .PHONY: bench
 bench: build ## what is promised, each as a ratio to a baseline of the same run

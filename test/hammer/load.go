@@ -30,7 +30,7 @@ func (w *world) startLoad(ctx context.Context) <-chan struct{} {
 		random := rand.New(rand.NewPCG(w.options.seed, uint64(i)+1))
 		group.Go(func() {
 			for ctx.Err() == nil {
-				w.tally.answer(w.updateSome(ctx, random))
+				w.tally.answer(w.doSome(ctx, random))
 			}
 		})
 	}
@@ -42,21 +42,36 @@ func (w *world) startLoad(ctx context.Context) <-chan struct{} {
 	return done
 }
 
+// doSome does one thing of what clients do: mostly updates.
+func (w *world) doSome(ctx context.Context, random *rand.Rand) string {
+	if random.IntN(4) == 0 {
+		return w.operateSome(ctx, random)
+	}
+	return w.updateSome(ctx, random)
+}
+
 // updateSome takes a CVM through an update as a client does, and tells how far it came.
 func (w *world) updateSome(ctx context.Context, random *rand.Rand) string {
 	c := w.cvms[random.IntN(len(w.cvms))]
 	yaml := goodVersion(random.Int64())
-	if random.IntN(5) == 0 {
+	bad := random.IntN(5) == 0
+	if bad {
 		yaml = badVersion(random.Int64())
+	}
+	if w.offered[goingBack] && random.IntN(4) == 0 {
+		w.learnRevisions(ctx, random, c)
 	}
 	document, err := c.base.Edit(appcompose.SetDockerComposeFile(yaml))
 	if err != nil {
 		return "edit: " + err.Error()
 	}
-	if !c.onChain {
-		w.boots.send(c.appID, document.Hash())
+	if bad {
+		w.tally.bad(document.Hash())
 	}
-	result, err := w.client.UpdateDockerCompose(ctx, c.name, yaml)
+	if !c.onChain {
+		w.keeper.send(c.appID, document.Hash())
+	}
+	result, err := w.anyServer(random).client.UpdateDockerCompose(ctx, c.name, yaml)
 	if err != nil {
 		return w.refused(ctx, err)
 	}
@@ -76,12 +91,15 @@ func (w *world) updateSome(ctx context.Context, random *rand.Rand) string {
 			return "take back: stopped"
 		}
 	}
-	result, err = w.client.UpdateDockerCompose(ctx, c.name, yaml, lockstep.WithComposeHash(precondition.ComposeHash), lockstep.WithTransactionHash(tx))
+	result, err = w.anyServer(random).client.UpdateDockerCompose(ctx, c.name, yaml, lockstep.WithComposeHash(precondition.ComposeHash), lockstep.WithTransactionHash(tx))
 	if err != nil {
 		return w.refused(ctx, err)
 	}
 	return w.accept(c, result)
 }
+
+// anyServer draws one: phase 2 need not reach the server that answered phase 1.
+func (w *world) anyServer(random *rand.Rand) *server { return w.servers[random.IntN(len(w.servers))] }
 
 func (w *world) accept(c *cvm, result lockstep.UpdateResult) string {
 	accepted, ok := result.(*lockstep.InProgress)

@@ -1,9 +1,8 @@
-// Command hammer proves that an update survives the death of its server. It runs a chain, a dstack host and a
-// `lockstep serve` process on SQLite, proposes, approves, takes approvals back and updates at random over
-// many CVMs, good versions and bad ones, and meanwhile kills the server with SIGKILL and makes host and RPC
-// fail. Then it lets everything heal and checks: no accepted update is lost or unfinished, every end has a
-// reason, no document booted that its owner had not allowed, every CVM runs the version that the control
-// plane says, and `lockstep fsck` finds nothing. `make hammer` runs it.
+// Command hammer proves that an update survives anything. It runs a chain, a dstack host and one or more
+// `lockstep serve` processes on one database, sends updates, approvals, cancels, rollbacks and power actions at
+// random over many CVMs, good versions and bad ones, and meanwhile kills servers with SIGKILL, holds some of them
+// up with SIGSTOP for longer than their lease, and makes host, RPC and database connections fail. Then it lets
+// everything heal and judges what is on record; the rules are in rules.go. `make hammer` runs it.
 package main
 
 import (
@@ -18,27 +17,43 @@ import (
 
 // options are what a run is told.
 type options struct {
-	lockstep string        // the program under test
-	kills    int           // SIGKILLs to survive
-	cvms     int           // CVMs to update
-	clients  int           // requests in flight
-	seed     uint64        // of everything that is random here
-	limit    time.Duration // of the whole run
-	heal     time.Duration // how long everything may take to end once nothing fails any more
-	keep     bool          // keep the folder with database and logs
+	lockstep    string        // the program under test
+	database    string        // sqlite or postgres
+	postgresURL string        // of a database that is the hammer's own; empty: a private PostgreSQL
+	servers     int           // `lockstep serve` processes; 0: one on SQLite, three on PostgreSQL
+	kills       int           // SIGKILLs to survive
+	pauses      int           // SIGSTOPs to survive; negative: one for every 20 kills, at least one
+	pause       time.Duration // how long a server is held up: longer than its lease
+	cvms        int           // CVMs to update
+	clients     int           // requests in flight
+	seed        uint64        // of everything that is random here
+	limit       time.Duration // of the whole run
+	heal        time.Duration // how long everything may take to end once nothing fails any more
+	keep        bool          // keep the folder with database and logs
+	settings    string        // YAML appended to the configuration of every server
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.lockstep, "lockstep", "bin/lockstep", "the lockstep program")
+	flag.StringVar(&o.database, "database", "sqlite", "sqlite or postgres")
+	flag.StringVar(&o.postgresURL, "postgres-url", "", "postgres://USER@HOST:PORT/DATABASE of an empty database; empty: a PostgreSQL of its own")
+	flag.IntVar(&o.servers, "servers", 0, "how many servers share the database; 0: one on sqlite, three on postgres")
 	flag.IntVar(&o.kills, "kills", 300, "how often a server is killed")
+	flag.IntVar(&o.pauses, "pauses", -1, "how often a server is held up with SIGSTOP; negative: one for every 20 kills, at least one")
+	flag.DurationVar(&o.pause, "pause", 0, "how long a server is held up at most, the shortest is two thirds of it; 0: 2s on sqlite, 20s on postgres, where servers have leases")
 	flag.IntVar(&o.cvms, "cvms", 50, "how many CVMs are updated")
 	flag.IntVar(&o.clients, "clients", 12, "how many clients send requests")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of the random choices; the order of events still varies")
 	flag.DurationVar(&o.limit, "limit", 30*time.Minute, "how long the run may take")
 	flag.DurationVar(&o.heal, "heal", 3*time.Minute, "how long everything may take to end after the last failure")
 	flag.BoolVar(&o.keep, "keep", false, "keep the folder with database and logs")
+	flag.StringVar(&o.settings, "settings", "", "YAML that is added to the configuration of every server")
 	flag.Parse()
+	if err := o.complete(); err != nil {
+		fmt.Fprintf(os.Stderr, "hammer: %v\n", err)
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, o.limit)
@@ -49,6 +64,28 @@ func main() {
 	}
 }
 
+// complete fills in what was left open and refuses what does not go together.
+func (o *options) complete() error {
+	switch {
+	case o.database != sqlite && o.database != postgres:
+		return fmt.Errorf("-database is %q, want sqlite or postgres", o.database)
+	case o.database == sqlite && o.servers > 1:
+		return fmt.Errorf("-servers is %d, want 1: SQLite is for one server", o.servers)
+	case o.kills < 0 || o.servers < 0 || o.cvms < 1 || o.clients < 1:
+		return errors.New("-kills and -servers must not be negative, -cvms and -clients must be at least 1")
+	}
+	if o.servers == 0 {
+		o.servers = map[string]int{sqlite: 1, postgres: 3}[o.database]
+	}
+	if o.pause == 0 {
+		o.pause = map[string]time.Duration{sqlite: 2 * time.Second, postgres: 20 * time.Second}[o.database]
+	}
+	if o.pauses < 0 {
+		o.pauses = max(1, o.kills/20)
+	}
+	return nil
+}
+
 // run is one run: build the world, hammer it, let it heal, judge it.
 func run(ctx context.Context, o options) (err error) {
 	w, err := newWorld(ctx, o)
@@ -56,7 +93,7 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return fmt.Errorf("set up: %w", err)
 	}
-	w.say("%d CVMs on one host, seed %d, folder %s", len(w.cvms), o.seed, w.dir)
+	w.say("%d CVMs on one host, %d servers on %s, seed %d, folder %s", len(w.cvms), len(w.servers), o.database, o.seed, w.dir)
 	began := time.Now()
 	load, stopLoad := context.WithCancel(ctx)
 	finished := w.startLoad(load)
@@ -66,10 +103,21 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return fmt.Errorf("after %s: %w", time.Since(began).Round(time.Second), err)
 	}
-	w.say("hammered for %s; now nothing fails any more", time.Since(began).Round(time.Second))
+	hammered := time.Since(began)
+	w.say("hammered for %s; now nothing fails any more", hammered.Round(time.Second))
 	healing := time.Now()
 	if err := w.heal(ctx); err != nil {
 		return err
 	}
-	return w.judge(ctx, time.Since(healing))
+	r, err := w.collect(ctx)
+	if err != nil {
+		return fmt.Errorf("collect what is on record: %w", err)
+	}
+	r.hammered, r.healed = hammered, time.Since(healing)
+	w.print(r)
+	if wrong := r.judge(); len(wrong) > 0 {
+		return fmt.Errorf("%d things are wrong:\n%s", len(wrong), lines(wrong))
+	}
+	w.say("nothing is wrong")
+	return nil
 }

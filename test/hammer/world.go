@@ -9,14 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -34,19 +33,24 @@ const osImage = "dstack-0.5.5"
 
 // world is everything of a run.
 type world struct {
-	options options
-	dir     string
-	owner   *owner
-	rpc     *proxy
-	boots   *boots
-	vmm     *vmmtest.VMM
-	front   *front
-	host    *httptest.Server
-	server  *server
-	client  *lockstep.Client
-	cvms    []*cvm
-	tally   tally
-	closers []func() error
+	options  options
+	dir      string
+	database database
+	owner    *owner
+	rpc      *proxy
+	diary    *diary
+	keeper   *doorkeeper
+	vmm      *vmmtest.VMM
+	front    *front
+	servers  []*server
+	key      string // of the API
+	http     *http.Client
+	offered  map[operation]bool
+	cvms     []*cvm
+	tally    tally
+	closers  []func() error
+
+	paused, killed atomic.Bool // whether all pauses are over, and all kills
 }
 
 // cvm is one CVM that is updated.
@@ -55,15 +59,27 @@ type cvm struct {
 	appID   string
 	onChain bool
 	base    *appcompose.Document
+
+	mu        sync.Mutex
+	revisions []string // ids of some
 }
 
-// tally counts what happened.
+// tally counts what clients and wreckers did.
 type tally struct {
-	mu       sync.Mutex
-	accepted map[string]string // CVM by correlation id: each must come to an end
-	answers  map[string]int
-	kills    int
-	outages  map[string]int
+	mu         sync.Mutex
+	accepted   map[string]string // CVM by correlation id: each must come to an end
+	cancelled  map[string]string // CVM by correlation id of what a client was told is cancelled
+	badHashes  map[appcompose.ComposeHash]bool
+	answers    map[string]int
+	operations map[operation]int
+	harm       map[string]int
+}
+
+func newTally() tally {
+	return tally{
+		accepted: map[string]string{}, cancelled: map[string]string{}, badHashes: map[appcompose.ComposeHash]bool{},
+		answers: map[string]int{}, operations: map[operation]int{}, harm: map[string]int{},
+	}
 }
 
 func (t *tally) answer(what string) {
@@ -72,16 +88,32 @@ func (t *tally) answer(what string) {
 	t.answers[what]++
 }
 
+// count counts something that was done to a server, or to what it stands on.
+func (t *tally) count(harm string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.harm[harm]++
+}
+
+// bad notes a document whose guest does not boot.
+func (t *tally) bad(hash appcompose.ComposeHash) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.badHashes[hash] = true
+}
+
 func (w *world) say(format string, args ...any) { fmt.Printf("hammer: "+format+"\n", args...) }
 
 // newWorld builds everything. It returns what it has built also with an error, to be closed.
 func newWorld(ctx context.Context, o options) (*world, error) {
-	w := &world{options: o, tally: tally{accepted: map[string]string{}, answers: map[string]int{}, outages: map[string]int{}}}
+	w := &world{options: o, tally: newTally(), diary: &diary{}}
 	var err error
 	if w.dir, err = os.MkdirTemp("", "lockstep-hammer-"); err != nil {
 		return w, err
 	}
-	for _, step := range []func(context.Context) error{w.buildChain, w.buildHost, w.buildServer, w.buildCVMs} {
+	for _, step := range []func(context.Context) error{
+		w.buildDatabase, w.buildChain, w.buildHost, w.buildServers, w.openDatabase, w.askWhatIsOffered, w.buildCVMs,
+	} {
 		if err := step(ctx); err != nil {
 			return w, err
 		}
@@ -130,20 +162,18 @@ func (w *world) buildChain(ctx context.Context) error {
 var device = sha256.Sum256([]byte("the host of the hammer"))
 
 func (w *world) buildHost(context.Context) error {
-	w.boots = &boots{owner: w.owner, sent: map[grant]bool{}}
+	w.keeper = &doorkeeper{owner: w.owner, diary: w.diary, sent: map[grant]bool{}}
 	var err error
-	w.vmm, err = vmmtest.New(vmmtest.Config{Dir: filepath.Join(w.dir, "host"), Authorizer: w.boots, DeviceID: device})
+	w.vmm, err = vmmtest.New(vmmtest.Config{Dir: filepath.Join(w.dir, "host"), Authorizer: w.keeper, DeviceID: device})
 	if err != nil {
 		return err
 	}
 	w.closers = append(w.closers, w.vmm.Close)
-	w.front = &front{behind: w.vmm.Handler()}
-	w.host = httptest.NewServer(w.front)
-	w.closers = append(w.closers, func() error { w.host.CloseClientConnections(); w.host.Close(); return nil })
+	w.front = &front{behind: w.vmm.Handler(), diary: w.diary}
 	return nil
 }
 
-const serverConfig = `database_url: sqlite:%[1]s/lockstep.db
+const serverConfig = `database_url: %[10]q
 listen: %[2]s
 log: {level: warn}
 timeouts: {stop: 5s, healthy: 20s, rollback: 30s, retry: 200ms, tx_lookup: 1s}
@@ -154,48 +184,71 @@ kms:
 nodes:
   - {id: 1, name: host-1, driver: dstack, device_id: %[6]s, dstack: {url: "%[7]s"},
      images: [{name: %[8]s, version: [0, 5, 5], hash: %[9]s}], capacity: {cvms: 100000, vcpu: 1000000, memory_mb: 1000000000}}
+%[11]s
 `
 
-func (w *world) buildServer(ctx context.Context) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
+// buildServers starts the servers one after the other: the first makes the tables and the keys.
+func (w *world) buildServers(ctx context.Context) error {
+	w.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: w.options.clients}, Timeout: 20 * time.Second}
+	for i := range w.options.servers {
+		s, err := w.buildServer(ctx, fmt.Sprintf("server-%d", i+1))
+		if err != nil {
+			return err
+		}
+		if err := s.start(ctx); err != nil {
+			return err
+		}
 	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		return err
+	return nil
+}
+
+func (w *world) buildServer(ctx context.Context, name string) (*server, error) {
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := newServer(w.dir, w.options.lockstep, name, address, w.diary)
+	if err != nil {
+		return nil, err
+	}
+	w.servers = append(w.servers, s)
+	door := w.front.serveFor(s)
+	w.closers = append(w.closers, func() error { door.CloseClientConnections(); door.Close(); return nil }, s.close)
+	databaseURL, err := w.urlFor(ctx, s)
+	if err != nil {
+		return nil, err
 	}
 	image := sim.SimulatedImageHash(osImage)
-	config := filepath.Join(w.dir, "lockstep.yaml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, serverConfig, w.dir, address, w.owner.chain.ChainID(), w.rpc.address(),
-		w.owner.kms.Hex(), hex.EncodeToString(device[:]), w.host.URL, osImage, hex.EncodeToString(image[:])), 0o600); err != nil {
-		return err
+	if err := os.WriteFile(s.config, fmt.Appendf(nil, serverConfig, w.dir, address, w.owner.chain.ChainID(), w.rpc.address(),
+		w.owner.kms.Hex(), hex.EncodeToString(device[:]), door.URL, osImage, hex.EncodeToString(image[:]), databaseURL, w.options.settings), 0o600); err != nil {
+		return nil, err
 	}
+	if w.key == "" {
+		if w.key, err = w.createKey(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+	// No retries: what a client sees of a death is part of what is looked at.
+	s.client, err = lockstep.NewClient(lockstep.WithAPIKey(w.key), lockstep.WithBaseURL("http://"+address+"/api/v1"),
+		lockstep.WithRetries(0), lockstep.WithHTTPClient(w.http), lockstep.WithTimeout(20*time.Second))
+	return s, err
+}
+
+func (w *world) createKey(ctx context.Context, s *server) (string, error) {
 	var stderr bytes.Buffer
-	create := exec.CommandContext(ctx, w.options.lockstep, "keys", "create", "--config", config, "--workspace", "hammer", "--scope", "admin", "--json")
+	create := exec.CommandContext(ctx, w.options.lockstep, "keys", "create", "--config", s.config, "--workspace", "hammer", "--scope", "admin", "--json")
 	create.Stderr = &stderr
 	created, err := create.Output()
 	if err != nil {
-		return fmt.Errorf("create key: %w: %s", err, stderr.String())
+		return "", fmt.Errorf("create key: %w: %s", err, stderr.String())
 	}
 	var key struct {
 		Key string `json:"key"`
 	}
 	if err := json.Unmarshal(created, &key); err != nil {
-		return fmt.Errorf("create key: %w", err)
+		return "", fmt.Errorf("create key: %w", err)
 	}
-	if w.server, err = newServer(w.dir, w.options.lockstep, address, config); err != nil {
-		return err
-	}
-	w.closers = append(w.closers, w.server.close)
-	// No retries: what a client sees of a death is part of what is looked at.
-	w.client, err = lockstep.NewClient(lockstep.WithAPIKey(key.Key), lockstep.WithBaseURL("http://"+address+"/api/v1"),
-		lockstep.WithRetries(0), lockstep.WithHTTPClient(&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: w.options.clients}}),
-		lockstep.WithTimeout(20*time.Second))
-	if err != nil {
-		return err
-	}
-	return w.server.start(ctx)
+	return key.Key, nil
 }
 
 // buildCVMs creates the CVMs, every second one on chain, and waits until all run.
@@ -216,7 +269,7 @@ func (w *world) create(ctx context.Context, name string, onChain bool, yaml stri
 	if onChain {
 		kind = string(api.KMSEthereum)
 	}
-	provisioned, err := w.client.ProvisionCVM(ctx, &api.ProvisionRequest{Name: name, KMS: &kind, ComposeFile: api.ComposeFile{DockerComposeFile: yaml}})
+	provisioned, err := w.servers[0].client.ProvisionCVM(ctx, &api.ProvisionRequest{Name: name, KMS: &kind, ComposeFile: api.ComposeFile{DockerComposeFile: yaml}})
 	if err != nil {
 		return nil, err
 	}
@@ -236,12 +289,12 @@ func (w *world) create(ctx context.Context, name string, onChain bool, yaml stri
 		w.owner.note(c.appID, hash, history{allowed: true})
 	} else {
 		c.appID = *provisioned.AppID
-		w.boots.send(c.appID, hash)
+		w.keeper.send(c.appID, hash)
 	}
-	if _, err := w.client.CommitCVMProvision(ctx, &api.CommitRequest{AppID: c.appID, ComposeHash: provisioned.ComposeHash}); err != nil {
+	if _, err := w.servers[0].client.CommitCVMProvision(ctx, &api.CommitRequest{AppID: c.appID, ComposeHash: provisioned.ComposeHash}); err != nil {
 		return nil, err
 	}
-	file, err := w.client.GetCVMComposeFile(ctx, name)
+	file, err := w.servers[0].client.GetCVMComposeFile(ctx, name)
 	if err != nil {
 		return nil, err
 	}
