@@ -36,7 +36,7 @@ func (s *Service) runRollout(ctx context.Context, id string) error {
 		if step.Done {
 			return nil
 		}
-		if err := s.pause(ctx, step); err != nil {
+		if _, err := s.pause(ctx, step, nil); err != nil {
 			return err
 		}
 	}

@@ -29,6 +29,9 @@ func (s *Service) Run(ctx context.Context, updateID string) error {
 		return nil
 	}
 	defer s.running.release(updateID)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends the watch
+	var changes <-chan struct{}
 	for {
 		step, err := s.Advance(ctx, updateID)
 		if err != nil {
@@ -37,7 +40,7 @@ func (s *Service) Run(ctx context.Context, updateID string) error {
 		if step.Done {
 			return nil
 		}
-		if err := s.pause(ctx, step); err != nil {
+		if changes, err = s.pause(ctx, step, changes); err != nil {
 			return err
 		}
 	}
@@ -88,26 +91,32 @@ func (s *Service) Advance(ctx context.Context, updateID string) (Step, error) {
 	return step, err
 }
 
-// pause waits before the next step of an update, or until its node tells of a change.
-func (s *Service) pause(ctx context.Context, step Step) error {
+// pause waits before the next step of an update, or until its node tells of a change. The node is watched from the
+// first pause on, for all steps that follow: a change between a look and the next pause must not be missed, or the
+// update would sleep although its CVM is where it was waited for.
+func (s *Service) pause(ctx context.Context, step Step, changes <-chan struct{}) (<-chan struct{}, error) {
 	if step.Wait <= 0 {
-		return ctx.Err()
+		return changes, ctx.Err()
 	}
-	if step.watcher == nil {
-		return s.clock.Sleep(ctx, step.Wait)
+	if changes == nil {
+		if step.watcher != nil {
+			if watched, err := step.watcher.Watch(ctx, step.cvm); err == nil {
+				return watched, nil // look again at once: it may have changed since the last look
+			}
+		}
+		return nil, s.clock.Sleep(ctx, step.Wait)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	changed, err := step.watcher.Watch(ctx, step.cvm)
-	if err != nil {
-		return s.clock.Sleep(ctx, step.Wait)
-	}
 	slept := make(chan error, 1)
 	go func() { slept <- s.clock.Sleep(ctx, step.Wait) }()
 	select {
-	case <-changed: // the sleeper ends with the context
-		return nil
+	case _, open := <-changes: // the sleeper ends with the context
+		if open {
+			return changes, nil
+		}
+		return nil, <-slept // the node has nothing more to tell, so the step waits its time
 	case err := <-slept:
-		return err
+		return changes, err
 	}
 }
