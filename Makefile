@@ -8,6 +8,7 @@ TOOLS       := $(CURDIR)/.tools
 GOLANGCI    := $(TOOLS)/golangci-lint-2.15.0
 SQLC        := $(TOOLS)/sqlc-1.31.1
 VULNCHECK   := $(TOOLS)/govulncheck-1.9.0
+COMPOSE     := $(TOOLS)/docker-compose-5.5.0
 FUZZTIME    ?= 5m
 KILLS       ?= 300
 HAMMER_DATABASES ?= sqlite
@@ -54,9 +55,9 @@ lint: $(GOLANGCI) ## golangci-lint with .golangci.yml
 	$(GOLANGCI) run ./...
 
 .PHONY: unit
-unit: postgres ## all Go tests with the race detector, but for those with the official clients
+unit: postgres docker-tools ## all Go tests with the race detector, but for those with the official clients
 	$(call say,go test -race)
-	$(GO) test -race -timeout 15m $$($(GO) list ./... | grep -v /test/compat)
+	LOCKSTEP_DOCKER_TESTS="$$(tools/docker-engine.sh)" $(GO) test -race -timeout 15m $$($(GO) list ./... | grep -v /test/compat)
 
 .PHONY: postgres
 postgres: ## what the tests need of PostgreSQL: Debian's package where it is missing and may be installed
@@ -70,9 +71,14 @@ postgres: ## what the tests need of PostgreSQL: Debian's package where it is mis
 	  'Install the package postgresql, or name a server in LOCKSTEP_TEST_POSTGRES_URL.' '********'
 
 .PHONY: compat
-compat: ## the official npm clients, unmodified, against a real server
+compat: docker-tools ## the official npm clients, unmodified, against a real server
 	$(call say,official clients)
-	$(GO) test -race -count=1 -timeout 10m ./test/compat
+	LOCKSTEP_DOCKER_TESTS="$$(tools/docker-engine.sh)" $(GO) test -race -count=1 -timeout 10m ./test/compat
+
+.PHONY: docker-tools
+docker-tools: $(COMPOSE) ## what tests on Docker need: the Compose plugin, and an engine where root may install one
+	$(call say,docker)
+	@echo "tests on a Docker Engine: $$(tools/docker-engine.sh | grep . || echo NOT AVAILABLE)"
 
 .PHONY: vulncheck
 vulncheck: $(VULNCHECK) ## known vulnerabilities in what we use, where the database can be reached
@@ -121,7 +127,7 @@ hammer-short: ## the same with 15 kills; part of `make test`
 	$(MAKE) --no-print-directory hammer KILLS=15
 
 .PHONY: bench
-bench: build ## what is promised, each as a ratio to a baseline of the same run
+bench: build docker-tools ## what is promised, each as a ratio to a baseline of the same run
 	cd test/compat && npm ci --no-audit --no-fund --silent
 	$(GO) run ./test/bench -lockstep bin/lockstep -server bin/lockstep-server -node-modules test/compat/node_modules
 
@@ -143,3 +149,8 @@ $(VULNCHECK):
 	$(call say,installing govulncheck)
 	GOBIN=$(TOOLS) $(GO) install golang.org/x/vuln/cmd/govulncheck@v1.9.0
 	mv $(TOOLS)/govulncheck $@
+
+$(COMPOSE): tools/compose/go.mod tools/compose/go.sum
+	$(call say,building Docker Compose)
+	cd tools/compose && $(GO) build -trimpath -ldflags "-s -w -X github.com/docker/compose/v5/internal.Version=v5.5.0" -o $@ github.com/docker/compose/v5/cmd
+	touch $@

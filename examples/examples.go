@@ -13,3 +13,8 @@ var ComposeV1 string
 //
 //go:embed docker-compose.v2.yml
 var ComposeV2 string
+
+// ComposeEngine is an app that several CVMs of one Docker Engine can run at once.
+//
+//go:embed docker-compose.engine.yml
+var ComposeEngine string

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockstep-cvm/lockstep/internal/app"
 	"github.com/lockstep-cvm/lockstep/internal/devcloud"
 	"github.com/lockstep-cvm/lockstep/onchain/devchain"
 )
@@ -25,7 +26,7 @@ func devCommands() []*cobra.Command { return []*cobra.Command{newDemo(), newDev(
 
 func newDev() *cobra.Command {
 	var config devcloud.Config
-	var readyFile string
+	var readyFile, engine, compose string
 	var verbose bool
 	cmd := &cobra.Command{
 		Use:   "dev",
@@ -33,7 +34,7 @@ func newDev() *cobra.Command {
 		Long: "Runs a control plane with a simulated node, an EVM chain with the KMS contracts, and two CVMs,\n" +
 			"one with an off-chain and one with an on-chain KMS, until it is interrupted. Everything listens\n" +
 			"on loopback. Keys and accounts are printed; they are worth nothing elsewhere.",
-		Example: "lockstep dev\nlockstep dev --data ./cloud --ready-file ready.json",
+		Example: "lockstep dev\nlockstep dev --data ./cloud --ready-file ready.json\nlockstep dev --runtime docker --compose docker-compose.yml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			level := slog.LevelWarn
@@ -41,6 +42,9 @@ func newDev() *cobra.Command {
 				level = slog.LevelInfo
 			}
 			config.Logger = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
+			if err := chooseRuntime(&config, engine, compose); err != nil {
+				return err
+			}
 			tuneCollector()
 			dev, err := devcloud.Start(cmd.Context(), config)
 			if err != nil {
@@ -66,8 +70,33 @@ func newDev() *cobra.Command {
 	flags.StringVar(&config.DataDir, "data", "", "folder to keep everything in and go on from (default: temporary, removed at exit)")
 	flags.Uint64Var(&config.ChainID, "chain-id", devchain.DefaultChainID, "id of the chain")
 	flags.StringVar(&readyFile, "ready-file", "", "file to write the addresses and keys to, as JSON, once everything answers")
+	flags.StringVar(&engine, "runtime", "sim", "what runs the CVMs: sim, or docker for the engine of DOCKER_HOST or of this machine; neither is a TEE")
+	flags.StringVar(&compose, "compose", "", "Compose file that the two CVMs start with (default: an example)")
 	flags.BoolVarP(&verbose, "verbose", "v", false, "log requests and updates")
 	return cmd
+}
+
+// chooseRuntime reads the flags of what runs the CVMs, and of what they run.
+func chooseRuntime(config *devcloud.Config, engine, compose string) error {
+	switch engine {
+	case "sim":
+	case "docker":
+		config.Docker = &app.DockerConfig{Host: os.Getenv("DOCKER_HOST")}
+		if os.Getenv("DOCKER_TLS_VERIFY") != "" {
+			config.Docker.CertDir = os.Getenv("DOCKER_CERT_PATH")
+		}
+	default:
+		return fmt.Errorf("--runtime is %q, want sim or docker", engine)
+	}
+	if compose == "" {
+		return nil
+	}
+	text, err := os.ReadFile(compose)
+	if err != nil {
+		return fmt.Errorf("--compose: %w", err)
+	}
+	config.Compose = string(text)
+	return nil
 }
 
 func writeReady(path string, ready devcloud.Ready) error {

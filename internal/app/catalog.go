@@ -175,7 +175,7 @@ func (b *builder) node(c NodeConfig) (*control.Node, error) {
 		Capacity: control.Capacity{CVMs: c.Capacity.CVMs, VCPU: c.Capacity.VCPU, MemoryMB: c.Capacity.MemoryMB},
 	}
 	for _, i := range c.Images {
-		image, err := imageOf(i, c.Driver == "sim")
+		image, err := imageOf(i, c.Driver != "dstack")
 		if err != nil {
 			return nil, err
 		}
@@ -198,9 +198,11 @@ func (b *builder) driver(c NodeConfig, device common.Hash) (runtime.Runtime, err
 	switch c.Driver {
 	case "dstack":
 		return b.dstackDriver(c)
+	case "docker":
+		return b.dockerDriver(c, device)
 	case "sim":
 	default:
-		return nil, fmt.Errorf("driver is %q, want sim or dstack", c.Driver)
+		return nil, fmt.Errorf("driver is %q, want sim, docker or dstack", c.Driver)
 	}
 	if c.Dir == "" {
 		return nil, errors.New("dir is empty, want the folder of the simulated host")

@@ -77,8 +77,9 @@ type NodeConfig struct {
 	Region        string         `koanf:"region"`
 	DeviceID      string         `koanf:"device_id"` // 64 hex; default of the simulator: follows from the name
 	GatewayDomain string         `koanf:"gateway_domain"`
-	Driver        string         `koanf:"driver"` // sim, dstack
-	Dir           string         `koanf:"dir"`    // of the simulator
+	Driver        string         `koanf:"driver"` // sim, docker, dstack
+	Dir           string         `koanf:"dir"`    // of the drivers sim and docker
+	Docker        DockerConfig   `koanf:"docker"` // of the driver docker
 	Dstack        DstackConfig   `koanf:"dstack"` // of the driver dstack
 	Images        []ImageConfig  `koanf:"images"`
 	Capacity      CapacityConfig `koanf:"capacity"`

@@ -36,7 +36,7 @@ func (b *builder) dstackDriver(c NodeConfig) (runtime.Runtime, error) {
 	case c.DeviceID == "":
 		return nil, errors.New("device_id is empty, want the 64 hex digits of the host's device id: dstack-vmm does not tell it")
 	case c.Dir != "":
-		return nil, fmt.Errorf("dir is %q, which is for driver sim; a dstack node has none", c.Dir)
+		return nil, fmt.Errorf("dir is %q, which is for the drivers sim and docker; a dstack node has none", c.Dir)
 	}
 	token, err := secret("token", d.Token, d.TokenFile)
 	if err != nil {

@@ -42,10 +42,10 @@ func probeNode(ctx context.Context, node *control.Node, prober runtime.Prober, l
 	}
 	log.InfoContext(ctx, "node answers", "version", m.Version, "gpus", len(m.GPUs))
 	if m.Simulated {
-		log.WarnContext(ctx, "node is a simulated host: no TEE is behind it")
+		log.WarnContext(ctx, "node is no confidential host: no TEE is behind it")
 	}
 	for _, image := range node.Images {
-		if !slices.Contains(m.Images, image.Name) {
+		if len(m.Images) > 0 && !slices.Contains(m.Images, image.Name) {
 			log.WarnContext(ctx, "node lacks an OS image that its settings name", "image", image.Name)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
+	"github.com/lockstep-cvm/lockstep/examples"
 	"github.com/lockstep-cvm/lockstep/internal/app"
 	"github.com/lockstep-cvm/lockstep/internal/control"
 	"github.com/lockstep-cvm/lockstep/internal/runtime/sim"
@@ -33,6 +34,12 @@ type Config struct {
 	Pace time.Duration
 	// Faults makes things go wrong on the simulated node.
 	Faults *sim.Faults
+	// Docker, when given, makes the node a Docker Engine in place of a simulated host.
+	Docker *app.DockerConfig
+	// Compose is what the first two CVMs run. The default is an example.
+	Compose string
+	// Timeouts are those of updates. The default suits people who wait at a terminal.
+	Timeouts control.Timeouts
 }
 
 // Cloud is the whole cloud in one process: a chain with the contracts, a simulated node, a control plane,
@@ -82,6 +89,15 @@ func Start(ctx context.Context, config Config) (_ *Cloud, err error) {
 	if config.Pace == 0 {
 		config.Pace = stagePause
 	}
+	if config.Compose == "" {
+		config.Compose = examples.ComposeV1
+		if config.Docker != nil {
+			config.Compose = examples.ComposeEngine
+		}
+	}
+	if config.Timeouts == (control.Timeouts{}) {
+		config.Timeouts = devTimeouts()
+	}
 	d := &Cloud{dir: config.DataDir}
 	defer func() {
 		if err != nil {
@@ -110,7 +126,7 @@ func Start(ctx context.Context, config Config) (_ *Cloud, err error) {
 		return nil, err
 	}
 	d.Server, err = app.Open(ctx, d.serverConfig(config, state), app.Options{
-		Logger: config.Logger, Timeouts: devTimeouts(),
+		Logger: config.Logger, Timeouts: config.Timeouts,
 		Pace: sim.Config{Faults: config.Faults, StageDelay: func(sim.Stage) time.Duration {
 			if !d.settled.Load() || config.Pace < 0 {
 				return 0
@@ -121,7 +137,7 @@ func Start(ctx context.Context, config Config) (_ *Cloud, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = d.seed(ctx, state); err != nil {
+	if err = d.seed(ctx, state, config.Compose); err != nil {
 		return nil, fmt.Errorf("seed: %w", err)
 	}
 	d.settled.Store(true)
@@ -183,6 +199,10 @@ func (d *Cloud) serverConfig(config Config, state *state) app.Config {
 		Images:   []app.ImageConfig{{Name: devImage, Version: []int64{0, 5, 5}}, {Name: "dstack-dev-0.5.5", Version: []int64{0, 5, 5}, Dev: true}},
 		Capacity: app.CapacityConfig{CVMs: 1 << 20, VCPU: 1 << 24, MemoryMB: 1 << 34},
 	}}
+	if config.Docker != nil {
+		node := &c.Nodes[0]
+		node.Driver, node.Dir, node.Docker = "docker", filepath.Join(d.dir, "docker"), *config.Docker
+	}
 	return c
 }
 

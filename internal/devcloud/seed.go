@@ -9,7 +9,6 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 
 	"github.com/lockstep-cvm/lockstep/api"
-	"github.com/lockstep-cvm/lockstep/examples"
 	"github.com/lockstep-cvm/lockstep/internal/control"
 	"github.com/lockstep-cvm/lockstep/internal/problem"
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
@@ -26,7 +25,7 @@ const (
 
 // seed makes what a new cloud starts with, and fills in what clients need to know. What is there
 // already stays as it is.
-func (d *Cloud) seed(ctx context.Context, state *state) error {
+func (d *Cloud) seed(ctx context.Context, state *state, compose string) error {
 	service := d.Server.Control
 	for _, w := range []struct {
 		slug, name string
@@ -59,7 +58,7 @@ func (d *Cloud) seed(ctx context.Context, state *state) error {
 		name string
 		kms  api.KMSType
 	}{{OffChainCVM, api.KMSPhala}, {OnChainCVM, api.KMSEthereum}} {
-		cvm, err := d.ensureCVM(ctx, principal, c.name, c.kms, common.HexToAddress(state.KMSContract))
+		cvm, err := d.ensureCVM(ctx, principal, seedCVM{c.name, c.kms, compose}, common.HexToAddress(state.KMSContract))
 		if err != nil {
 			return fmt.Errorf("CVM %s: %w", c.name, err)
 		}
@@ -70,11 +69,18 @@ func (d *Cloud) seed(ctx context.Context, state *state) error {
 	return nil
 }
 
-func (d *Cloud) ensureCVM(ctx context.Context, p control.Principal, name string, kind api.KMSType, kmsContract common.Address) (*control.CVM, error) {
+// seedCVM is a CVM that a new cloud is to have.
+type seedCVM struct {
+	name    string
+	kind    api.KMSType
+	compose string
+}
+
+func (d *Cloud) ensureCVM(ctx context.Context, p control.Principal, seed seedCVM, kmsContract common.Address) (*control.CVM, error) {
 	service := d.Server.Control
-	cvm, err := service.CVM(ctx, p, name)
+	cvm, err := service.CVM(ctx, p, seed.name)
 	if problem.Is(err, problem.KindNotFound) {
-		cvm, err = d.createCVM(ctx, p, name, kind, kmsContract)
+		cvm, err = d.createCVM(ctx, p, seed, kmsContract)
 	}
 	if err != nil {
 		return nil, err
@@ -82,16 +88,16 @@ func (d *Cloud) ensureCVM(ctx context.Context, p control.Principal, name string,
 	return d.awaitRunning(ctx, p, cvm)
 }
 
-func (d *Cloud) createCVM(ctx context.Context, p control.Principal, name string, kind api.KMSType, kmsContract common.Address) (*control.CVM, error) {
-	wire := string(kind)
+func (d *Cloud) createCVM(ctx context.Context, p control.Principal, seed seedCVM, kmsContract common.Address) (*control.CVM, error) {
+	wire := string(seed.kind)
 	provisioned, err := d.Server.Control.Provision(ctx, p, api.ProvisionRequest{
-		Name: name, KMS: &wire, ComposeFile: api.ComposeFile{DockerComposeFile: examples.ComposeV1},
+		Name: seed.name, KMS: &wire, ComposeFile: api.ComposeFile{DockerComposeFile: seed.compose},
 	}, nil)
 	if err != nil {
 		return nil, err
 	}
 	request := api.CommitRequest{AppID: provisioned.Row.AppID, ComposeHash: provisioned.Row.ComposeHash.String()}
-	if kind.OnChain() {
+	if seed.kind.OnChain() {
 		app, err := onchain.DeployAppAuth(ctx, onchain.DeployAppAuthRequest{
 			WriteOptions: d.write(), KMSContract: kmsContract, DeviceID: provisioned.Node.DeviceID,
 			ComposeHash: common.Hash(provisioned.Row.ComposeHash),
