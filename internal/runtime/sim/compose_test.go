@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -117,7 +118,7 @@ services:
 			for i, want := range test.want {
 				got := status.Services[i]
 				got.ID, got.ImageID, got.Status, got.CreatedAt = "", "", "", want.CreatedAt
-				if got != want {
+				if !reflect.DeepEqual(got, want) {
 					t.Errorf("service is\n%+v, want\n%+v", got, want)
 				}
 			}
