@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -25,7 +26,8 @@ import (
 type Options struct {
 	Logger   *slog.Logger
 	Timeouts control.Timeouts
-	Pace     sim.Config // how simulated nodes behave: StageDelay and Faults are taken over
+	Pace     sim.Config    // how simulated nodes behave: StageDelay and Faults are taken over
+	Lease    time.Duration // how long other servers of the database wait for this one; default as in package jobs
 }
 
 // Server is a control plane that serves its API.
@@ -38,6 +40,8 @@ type Server struct {
 	unlock   func() error // gives the database to another server
 	platform *platform
 	queue    *jobs.Queue
+	follow   context.CancelFunc // ends what follows the changes of other servers
+	followed chan struct{}
 	edge     *server.Server
 	http     *http.Server
 	listener net.Listener
@@ -69,7 +73,7 @@ func Open(ctx context.Context, config Config, options Options) (_ *Server, err e
 	if s.platform, err = buildPlatform(ctx, config, s.db, s.log, options.Pace); err != nil {
 		return nil, err
 	}
-	if s.queue, err = jobs.New(jobs.Config{Store: s.db, Logger: quiet(s.log)}); err != nil {
+	if s.queue, err = jobs.New(jobs.Config{Store: s.db, Lease: options.Lease, Logger: quiet(s.log)}); err != nil {
 		return nil, err
 	}
 	s.Control, err = control.New(control.Config{
@@ -78,6 +82,7 @@ func Open(ctx context.Context, config Config, options Options) (_ *Server, err e
 	if err != nil {
 		return nil, err
 	}
+	s.followOthers(ctx)
 	if err = s.queue.Start(ctx, s.Control); err != nil {
 		return nil, err
 	}
@@ -85,6 +90,16 @@ func Open(ctx context.Context, config Config, options Options) (_ *Server, err e
 		return nil, err
 	}
 	return s, s.listen(ctx)
+}
+
+// followOthers wakes the event streams of this server after what other servers of the database do.
+func (s *Server) followOthers(ctx context.Context) {
+	ctx, s.follow = context.WithCancel(context.WithoutCancel(ctx))
+	s.followed = make(chan struct{})
+	go func() {
+		defer close(s.followed)
+		s.db.Follow(ctx, s.Control.Changed, s.Control.ChangesMissed)
+	}()
 }
 
 // quiet keeps what the job queue says about itself out of the log, unless something is wrong.
@@ -161,6 +176,10 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	if s.queue != nil {
 		errs = append(errs, s.queue.Stop(ctx))
+	}
+	if s.follow != nil {
+		s.follow()
+		<-s.followed
 	}
 	if s.platform != nil {
 		errs = append(errs, s.platform.close())

@@ -44,31 +44,25 @@ func (b *Broker) Publish(cvmID int64) {
 	}
 }
 
+// PublishAll wakes every watcher: a change of any CVM may have been missed.
+func (b *Broker) PublishAll() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, watchers := range b.watchers {
+		for c := range watchers {
+			select {
+			case c <- struct{}{}:
+			default: // it has a wake-up waiting already
+			}
+		}
+	}
+}
+
+// Changed takes up that another server of the database changed a CVM.
+func (s *Service) Changed(cvmID int64) { s.events.Publish(cvmID) }
+
+// ChangesMissed takes up that others may have changed any CVM, and nobody told.
+func (s *Service) ChangesMissed() { s.events.PublishAll() }
+
 // Watch returns a channel that gets a value after each change of the CVM.
 func (s *Service) Watch(cvmID int64) (<-chan struct{}, func()) { return s.events.Watch(cvmID) }
-
-// keyed is a set of names of which each can be held once at a time.
-type keyed struct {
-	mu   sync.Mutex
-	held map[string]struct{}
-}
-
-// try takes a name and reports whether it was free.
-func (k *keyed) try(name string) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if _, taken := k.held[name]; taken {
-		return false
-	}
-	if k.held == nil {
-		k.held = map[string]struct{}{}
-	}
-	k.held[name] = struct{}{}
-	return true
-}
-
-func (k *keyed) release(name string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	delete(k.held, name)
-}

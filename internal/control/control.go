@@ -39,6 +39,12 @@ type Queue interface {
 	EnqueueRollout(ctx context.Context, tx *store.Tx, rolloutID string) error
 }
 
+// JobLister is what a Queue implements besides when it can tell which updates have a job: a sweep of ten
+// thousand updates under way then adds nothing.
+type JobLister interface {
+	Advancing(ctx context.Context) (map[string]bool, error)
+}
+
 // Timeouts of the parts of an update. Zero values mean the defaults of DefaultTimeouts.
 type Timeouts struct {
 	Candidate  time.Duration // how long a proposal awaits approval
@@ -91,7 +97,7 @@ type Service struct {
 	log      *slog.Logger
 	timeouts Timeouts
 	events   *Broker
-	running  keyed
+	running  rerun
 	fleets   rerun
 	checker  *appcompose.Checker
 	refusals *lru.Cache[string, time.Time]            // when a refusal was last recorded, by what it was

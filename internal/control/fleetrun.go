@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lockstep-cvm/lockstep/internal/fleet"
+	"github.com/lockstep-cvm/lockstep/internal/lease"
 	"github.com/lockstep-cvm/lockstep/internal/store"
 	"github.com/lockstep-cvm/lockstep/internal/store/column"
 )
@@ -228,6 +229,9 @@ func (f *fleetStep) write(ctx context.Context) (changed bool, err error) {
 	}
 	if !dirty {
 		return false, nil
+	}
+	if err := lease.Check(ctx); err != nil {
+		return false, err // what was seen may be old
 	}
 	var published []int64
 	var row store.Rollout

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lockstep-cvm/lockstep/appcompose"
 	"github.com/lockstep-cvm/lockstep/history"
+	"github.com/lockstep-cvm/lockstep/internal/lease"
 	"github.com/lockstep-cvm/lockstep/internal/problem"
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
 	"github.com/lockstep-cvm/lockstep/internal/store"
@@ -173,10 +174,13 @@ func (r *rollout) status(ctx context.Context) (*runtime.Status, error) {
 	return &status, nil
 }
 
+// changing is the node for calls that change the CVM: only while this server may work on the update.
+func (r *rollout) changing() runtime.Runtime { return runtime.Fenced(r.cvm.node.Runtime) }
+
 // replace brings the CVM to boot the document of a hash: stop, apply, start, whatever of it is left.
 // While rolling out it ends in verifying; while rolling back the caller looks at the result.
 func (r *rollout) replace(ctx context.Context, hash appcompose.ComposeHash) (Step, error) {
-	rt, id := r.cvm.node.Runtime, r.cvm.row.VMUUID
+	rt, id := r.changing(), r.cvm.row.VMUUID
 	status, err := r.status(ctx)
 	if err != nil {
 		return Step{}, err
@@ -249,7 +253,7 @@ func (r *rollout) isRestart(ctx context.Context) (bool, error) {
 func (r *rollout) takeDown(ctx context.Context, status *runtime.Status) (Step, error) {
 	force := r.overdue(r.timeouts.Stop)
 	if status.State != runtime.StateStopping || force {
-		err := r.cvm.node.Runtime.Stop(ctx, r.cvm.row.VMUUID, runtime.StopOptions{Force: force})
+		err := r.changing().Stop(ctx, r.cvm.row.VMUUID, runtime.StopOptions{Force: force})
 		if err != nil {
 			return r.refused(ctx, "stop", err)
 		}
@@ -268,7 +272,7 @@ func (r *rollout) spec(config runtime.Config) runtime.Spec {
 // refused handles a call that the node answered with an error. It may be a passing one, so the step is
 // tried again until the time of the state is over; then the previous revision gets its place back.
 func (r *rollout) refused(ctx context.Context, call string, err error) (Step, error) {
-	if errors.Is(err, runtime.ErrUnreachable) || ctx.Err() != nil {
+	if errors.Is(err, runtime.ErrUnreachable) || errors.Is(err, lease.ErrOver) || ctx.Err() != nil {
 		return Step{}, err
 	}
 	text := fmt.Sprintf("node %s: %s: %v", r.cvm.node.Name, call, err)

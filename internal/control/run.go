@@ -25,10 +25,19 @@ type Step struct {
 // Run moves an update on until nothing is left to do. It is what the job of an update does. Any number
 // of calls for one update may happen, at once or after a crash; only one of this process works.
 func (s *Service) Run(ctx context.Context, updateID string) error {
-	if !s.running.try(updateID) {
-		return nil
+	for s.running.begin(updateID) {
+		if err := s.run(ctx, updateID); err != nil {
+			s.running.end(updateID)
+			return err
+		}
+		if !s.running.end(updateID) {
+			return nil
+		}
 	}
-	defer s.running.release(updateID)
+	return nil
+}
+
+func (s *Service) run(ctx context.Context, updateID string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends the watch
 	var changes <-chan struct{}

@@ -17,7 +17,16 @@ func (s *Service) Sweep(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
+	advancing := map[string]bool{}
+	if queue, ok := s.queue.(JobLister); ok {
+		if advancing, err = queue.Advancing(ctx); err != nil {
+			return fmt.Errorf("sweep: %w", err)
+		}
+	}
 	for _, u := range open {
+		if advancing[u.ID] {
+			continue
+		}
 		if err := s.sweepOne(ctx, u); err != nil && !errors.Is(err, errStale) {
 			return fmt.Errorf("sweep update %s: %w", u.ID, err)
 		}

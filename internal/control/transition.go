@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/lockstep-cvm/lockstep/internal/lease"
 	"github.com/lockstep-cvm/lockstep/internal/store"
 	"github.com/lockstep-cvm/lockstep/internal/store/column"
 )
@@ -171,6 +172,9 @@ func restingStatus(ctx context.Context, tx *store.Tx, cvmID int64) (string, erro
 // transition moves an update in a transaction of its own and tells who watches the CVM. It enqueues
 // nothing: the job that calls it goes on until the update is final.
 func (s *Service) transition(ctx context.Context, u *store.Update, cvm *store.CVM, m move) error {
+	if err := lease.Check(ctx); err != nil {
+		return err // what was seen may be old
+	}
 	var moved store.Update
 	var row store.CVM
 	err := s.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -191,6 +195,9 @@ func (s *Service) transition(ctx context.Context, u *store.Update, cvm *store.CV
 func (s *Service) note(ctx context.Context, u *store.Update, cvm *store.CVM, reason string) error {
 	if u.Reason == reason {
 		return nil
+	}
+	if err := lease.Check(ctx); err != nil {
+		return err
 	}
 	next := *u
 	next.Reason = reason

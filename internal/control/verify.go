@@ -54,7 +54,7 @@ func (r *rollout) verify(ctx context.Context) (Step, error) {
 		return r.fail(ctx, status, "the new revision did not boot")
 	case runtime.StateStopped:
 		// Somebody stopped it, or the host came back without it.
-		if err := r.cvm.node.Runtime.Start(ctx, r.cvm.row.VMUUID); err != nil {
+		if err := r.changing().Start(ctx, r.cvm.row.VMUUID); err != nil {
 			return r.refused(ctx, "start", err)
 		}
 	case runtime.StateStarting, runtime.StateStopping:

@@ -3,8 +3,10 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,7 +14,6 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/lockstep-cvm/lockstep/internal/store"
@@ -31,19 +32,25 @@ type Handler interface {
 // Config of a Queue. Zero values mean the defaults.
 type Config struct {
 	Store         *store.Store
-	Workers       int           // jobs at once; default 100 (they mostly wait for their node)
-	PollInterval  time.Duration // how soon a new job is seen; default 50 ms
+	Workers       int           // jobs at once; default 10,000 (they mostly wait for their node)
+	PollInterval  time.Duration // how soon a job is seen that nobody told of; default 50 ms, PostgreSQL 500 ms
 	SweepInterval time.Duration // default 1 min
-	Logger        *slog.Logger  // default: discards
+	Lease         time.Duration // how long others wait for a server that says nothing; default 6 s; PostgreSQL
+	Now           func() time.Time
+	Logger        *slog.Logger // default: discards
 }
 
 // Queue enqueues jobs and works them.
 type Queue struct {
-	store  *store.Store
-	client *river.Client[*sql.Tx]
+	config  Config
+	store   *store.Store
+	insert  *river.Client[*sql.Tx] // works nothing
+	handler Handler
 
 	mu      sync.Mutex
-	handler Handler
+	shift   *shift             // nil while this process works no jobs
+	stop    context.CancelFunc // ends keep
+	stopped chan struct{}      // keep has ended
 }
 
 // advanceArgs is the job that moves an update on.
@@ -80,54 +87,27 @@ const (
 
 // New makes a Queue. It works no jobs until Start.
 func New(config Config) (*Queue, error) {
-	if config.Workers == 0 {
-		config.Workers = 100
-	}
+	config.Workers = cmp.Or(config.Workers, river.QueueNumWorkersMax)
+	config.SweepInterval = cmp.Or(config.SweepInterval, time.Minute)
+	config.Lease = cmp.Or(config.Lease, 6*time.Second)
 	if config.PollInterval == 0 {
 		config.PollInterval = 50 * time.Millisecond
+		if config.Store.Leases() != nil {
+			config.PollInterval = 500 * time.Millisecond // the database tells of new jobs
+		}
 	}
-	if config.SweepInterval == 0 {
-		config.SweepInterval = time.Minute
+	if config.Now == nil {
+		config.Now = time.Now
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	q := &Queue{store: config.Store}
-	workers := river.NewWorkers()
-	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[advanceArgs]) error {
-		err := q.current().Run(ctx, job.Args.UpdateID)
-		if err != nil && ctx.Err() != nil {
-			return river.JobSnooze(0) // the process stops or the time is over; go on where it was left
-		}
-		return err
-	}))
-	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[rolloutArgs]) error {
-		err := q.current().RunRollout(ctx, job.Args.RolloutID)
-		if err != nil && ctx.Err() != nil {
-			return river.JobSnooze(0)
-		}
-		return err
-	}))
-	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, _ *river.Job[sweepArgs]) error {
-		return q.current().Sweep(ctx)
-	}))
+	q := &Queue{config: config, store: config.Store}
 	var err error
-	q.client, err = river.NewClient(riversqlite.New(config.Store.WriteDB()), &river.Config{
-		FetchCooldown:        min(config.PollInterval, 10*time.Millisecond),
-		FetchPollInterval:    config.PollInterval,
-		JobTimeout:           jobTimeout,
-		Logger:               config.Logger,
-		MaxAttempts:          manyAttempts,
-		PollOnly:             true, // on one machine a poll of the embedded database costs next to nothing
-		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: config.Workers}},
-		RescueStuckJobsAfter: stuckAfter,
-		RetryPolicy:          soon{},
-		Workers:              workers,
-		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(
-			river.PeriodicInterval(config.SweepInterval),
-			func() (river.JobArgs, *river.InsertOpts) { return sweepArgs{}, nil },
-			&river.PeriodicJobOpts{RunOnStart: true},
-		)},
+	q.insert, err = river.NewClient(config.Store.QueueDriver(), &river.Config{
+		FetchCooldown: river.FetchCooldownMin, // also the least time between two notifications of new jobs
+		Logger:        config.Logger,
+		MaxAttempts:   manyAttempts,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
@@ -143,15 +123,9 @@ func (soon) NextRetry(job *rivertype.JobRow) time.Time {
 	return time.Now().Add(min(time.Duration(job.Attempt)*time.Second, 30*time.Second))
 }
 
-func (q *Queue) current() Handler {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.handler
-}
-
 // EnqueueAdvance adds, inside tx, the job that moves an update on.
 func (q *Queue) EnqueueAdvance(ctx context.Context, tx *store.Tx, updateID string) error {
-	if _, err := q.client.InsertTx(ctx, tx.SQL, advanceArgs{UpdateID: updateID}, nil); err != nil {
+	if _, err := q.insert.InsertTx(ctx, tx.SQL, advanceArgs{UpdateID: updateID}, nil); err != nil {
 		return fmt.Errorf("jobs: enqueue update %s: %w", updateID, err)
 	}
 	return nil
@@ -159,25 +133,60 @@ func (q *Queue) EnqueueAdvance(ctx context.Context, tx *store.Tx, updateID strin
 
 // EnqueueRollout adds, inside tx, the job that moves a fleet rollout on.
 func (q *Queue) EnqueueRollout(ctx context.Context, tx *store.Tx, rolloutID string) error {
-	if _, err := q.client.InsertTx(ctx, tx.SQL, rolloutArgs{RolloutID: rolloutID}, nil); err != nil {
+	if _, err := q.insert.InsertTx(ctx, tx.SQL, rolloutArgs{RolloutID: rolloutID}, nil); err != nil {
 		return fmt.Errorf("jobs: enqueue rollout %s: %w", rolloutID, err)
 	}
 	return nil
 }
 
+// advancing are the states of a job that is still to do something.
+var advancing = []rivertype.JobState{
+	rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled,
+}
+
+// jobsAtOnce is how many jobs are listed with one query.
+const jobsAtOnce = 5000
+
+// Advancing tells which updates have a job, so that a sweep gives none a second one.
+func (q *Queue) Advancing(ctx context.Context) (map[string]bool, error) {
+	updates := map[string]bool{}
+	page := river.NewJobListParams().Kinds(advanceArgs{}.Kind()).States(advancing...).OrderBy(river.JobListOrderByID, river.SortOrderAsc).First(jobsAtOnce)
+	for {
+		list, err := q.insert.JobList(ctx, page)
+		if err != nil {
+			return nil, fmt.Errorf("jobs: list: %w", err)
+		}
+		for _, job := range list.Jobs {
+			var args advanceArgs
+			if err := json.Unmarshal(job.EncodedArgs, &args); err != nil {
+				return nil, fmt.Errorf("jobs: arguments of job %d: %w", job.ID, err)
+			}
+			updates[args.UpdateID] = true
+		}
+		if len(list.Jobs) < jobsAtOnce {
+			return updates, nil
+		}
+		page = page.After(list.LastCursor)
+	}
+}
+
 // Start gives the jobs of a process that died before back to the queue, makes sure that no update is
 // without one, and begins to work. The context is only for starting.
 func (q *Queue) Start(ctx context.Context, handler Handler) error {
-	q.mu.Lock()
 	q.handler = handler
-	q.mu.Unlock()
 	if err := q.store.ReleaseJobs(ctx); err != nil {
 		return err
 	}
-	// Jobs must outlive the context of the call: they end with Stop.
-	if err := q.client.Start(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("jobs: start: %w", err)
+	s, err := q.begin(ctx)
+	if err != nil {
+		return err
 	}
+	// Jobs must outlive the context of the call: they end with Stop.
+	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
+	q.mu.Lock()
+	q.shift, q.stop, q.stopped = s, stop, make(chan struct{})
+	q.mu.Unlock()
+	go q.keep(keep, s)
 	// The periodic sweep waits until the leadership of a process that died has run out.
 	if err := handler.Sweep(ctx); err != nil {
 		return errors.Join(err, q.Stop(ctx))
@@ -185,10 +194,69 @@ func (q *Queue) Start(ctx context.Context, handler Handler) error {
 	return nil
 }
 
-// Stop cancels the jobs that run and waits until they have ended. They go on at the next Start.
-func (q *Queue) Stop(ctx context.Context) error {
-	if err := q.client.StopAndCancel(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("jobs: stop: %w", err)
+// keep works one shift after the other: the next one begins when the lease of one is lost.
+func (q *Queue) keep(ctx context.Context, s *shift) {
+	defer close(q.stopped)
+	for {
+		s.last(ctx)
+		if ctx.Err() != nil {
+			return // Stop ends the shift
+		}
+		q.config.Logger.WarnContext(ctx, "the lease of this server is over; its work is left to others, and it joins again", "server", s.id)
+		q.mu.Lock()
+		q.shift = nil
+		q.mu.Unlock()
+		if err := s.end(ctx); err != nil {
+			q.config.Logger.WarnContext(ctx, "leave the work of this server", "server", s.id, "error", err)
+		}
+		for {
+			next, err := q.begin(ctx)
+			if err == nil {
+				s = next
+				break
+			}
+			q.config.Logger.WarnContext(ctx, "join the servers of the database", "error", err)
+			if !sleep(ctx, q.config.Lease/beatsPerLease) {
+				return
+			}
+		}
+		q.mu.Lock()
+		q.shift = s
+		q.mu.Unlock()
 	}
-	return nil
+}
+
+// Stop cancels the jobs that run and waits until they have ended. They go on at the next Start, or on
+// another server.
+func (q *Queue) Stop(ctx context.Context) error {
+	q.mu.Lock()
+	stop, stopped := q.stop, q.stopped
+	q.mu.Unlock()
+	if stop == nil {
+		return nil
+	}
+	stop()
+	select {
+	case <-stopped:
+	case <-ctx.Done():
+		return fmt.Errorf("jobs: stop: %w", ctx.Err())
+	}
+	q.mu.Lock()
+	s := q.shift
+	q.shift = nil
+	q.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	return s.end(ctx)
+}
+
+// Server is the name under which this process works now; empty where it is the only one, or does not work.
+func (q *Queue) Server() string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.shift == nil || q.shift.lease == nil {
+		return ""
+	}
+	return q.shift.id
 }

@@ -3,11 +3,11 @@ package jobs
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"sync"
 	"testing"
 
 	"github.com/lockstep-cvm/lockstep/internal/store"
+	"github.com/lockstep-cvm/lockstep/internal/store/storetest"
 )
 
 // recorder is a Handler that tells what it was asked to do.
@@ -47,9 +47,11 @@ func (r *recorder) Sweep(context.Context) error {
 	return nil
 }
 
-func openStore(t *testing.T, path string) *store.Store {
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+func openStore(t *testing.T, databaseURL string) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), "sqlite:"+path)
+	s, err := store.Open(t.Context(), databaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,58 +91,63 @@ func enqueue(t *testing.T, s *store.Store, q *Queue, id string, err error) {
 }
 
 func TestJobsRunAfterTheCommitTheyBelongTo(t *testing.T) {
-	s := openStore(t, filepath.Join(t.TempDir(), "db"))
-	defer s.Close()
-	r := newRecorder()
-	q := startQueue(t, s, r)
-	defer stopQueue(t, q)
-	<-r.swept // the sweep at the start
-	enqueue(t, s, q, "undone", errors.New("the state did not change"))
-	enqueue(t, s, q, "done", nil)
-	if id := <-r.ran; id != "done" {
-		t.Errorf("ran %q, want only the job whose transaction was committed", id)
-	}
+	storetest.Each(t, func(t *testing.T, databaseURL string) {
+		s := openStore(t, databaseURL)
+		defer s.Close()
+		r := newRecorder()
+		q := startQueue(t, s, r)
+		defer stopQueue(t, q)
+		<-r.swept // the sweep at the start
+		enqueue(t, s, q, "undone", errors.New("the state did not change"))
+		enqueue(t, s, q, "done", nil)
+		if id := <-r.ran; id != "done" {
+			t.Errorf("ran %q, want only the job whose transaction was committed", id)
+		}
+	})
 }
 
 func TestFailedJobIsTriedAgain(t *testing.T) {
-	s := openStore(t, filepath.Join(t.TempDir(), "db"))
-	defer s.Close()
-	r := newRecorder()
-	r.fail["flaky"] = 1
-	q := startQueue(t, s, r)
-	defer stopQueue(t, q)
-	enqueue(t, s, q, "flaky", nil)
-	if id := <-r.ran; id != "flaky" {
-		t.Errorf("ran %q", id)
-	}
+	storetest.Each(t, func(t *testing.T, databaseURL string) {
+		s := openStore(t, databaseURL)
+		defer s.Close()
+		r := newRecorder()
+		r.fail["flaky"] = 1
+		q := startQueue(t, s, r)
+		defer stopQueue(t, q)
+		enqueue(t, s, q, "flaky", nil)
+		if id := <-r.ran; id != "flaky" {
+			t.Errorf("ran %q", id)
+		}
+	})
 }
 
 func TestJobThatWasStoppedGoesOnAfterARestart(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "db")
-	s := openStore(t, path)
-	r := newRecorder()
-	r.block["long"] = make(chan struct{})
-	q := startQueue(t, s, r)
-	enqueue(t, s, q, "long", nil)
-	if got := <-r.ran; got != "began long" {
-		t.Fatalf("ran %q", got)
-	}
-	stopQueue(t, q)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s = openStore(t, path)
-	defer s.Close()
-	r = newRecorder()
-	q = startQueue(t, s, r)
-	defer stopQueue(t, q)
-	if got := <-r.ran; got != "long" {
-		t.Errorf("after the restart ran %q, want the job that was stopped", got)
-	}
+	storetest.Each(t, func(t *testing.T, databaseURL string) {
+		s := openStore(t, databaseURL)
+		r := newRecorder()
+		r.block["long"] = make(chan struct{})
+		q := startQueue(t, s, r)
+		enqueue(t, s, q, "long", nil)
+		if got := <-r.ran; got != "began long" {
+			t.Fatalf("ran %q", got)
+		}
+		stopQueue(t, q)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = openStore(t, databaseURL)
+		defer s.Close()
+		r = newRecorder()
+		q = startQueue(t, s, r)
+		defer stopQueue(t, q)
+		if got := <-r.ran; got != "long" {
+			t.Errorf("after the restart ran %q, want the job that was stopped", got)
+		}
+	})
 }
 
 func TestJobOfAProcessThatDiedGoesOn(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "db")
+	path := storetest.SQLite(t)
 	s := openStore(t, path)
 	q, err := New(Config{Store: s})
 	if err != nil {

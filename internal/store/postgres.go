@@ -29,6 +29,7 @@ const connections = 12
 
 // SQLSTATE codes.
 const (
+	foreignKeyViolation  = "23503"
 	uniqueViolation      = "23505"
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
@@ -36,7 +37,7 @@ const (
 
 type postgresEngine struct {
 	config *pgxpool.Config
-	listen *pgxpool.Pool // connections that wait for notifications
+	apart  *pgxpool.Pool // connections that must not wait for others: notifications and leases
 }
 
 func newPostgresEngine(rawURL string) (engine, error) {
@@ -78,13 +79,17 @@ func (e *postgresEngine) open(ctx context.Context) (write, read *sql.DB, err err
 	if read, err = e.openPool(ctx); err != nil {
 		return nil, nil, errors.Join(err, write.Close())
 	}
-	if e.listen, err = pgxpool.NewWithConfig(ctx, e.config.Copy()); err != nil {
+	apart := e.config.Copy()
+	apart.MaxConns = 2
+	if e.apart, err = pgxpool.NewWithConfig(ctx, apart); err != nil {
 		return nil, nil, errors.Join(err, write.Close(), read.Close())
 	}
 	return write, read, nil
 }
 
-func (e *postgresEngine) close() { e.listen.Close() }
+func (e *postgresEngine) close() { e.apart.Close() }
+
+func (e *postgresEngine) leases(write *sql.DB) *Leases { return &Leases{beats: e.apart, write: write} }
 
 func (e *postgresEngine) openPool(ctx context.Context) (*sql.DB, error) {
 	pool, err := pgxpool.NewWithConfig(ctx, e.config.Copy())
@@ -123,7 +128,7 @@ func (e *postgresEngine) dialect() (goose.Dialect, embed.FS) {
 }
 
 func (e *postgresEngine) queueDriver(write *sql.DB) riverdriver.Driver[*sql.Tx] {
-	return riverdatabasesql.NewWithPgxListener(write, e.listen)
+	return riverdatabasesql.NewWithPgxListener(write, e.apart)
 }
 
 // migrationLock is the advisory lock under which servers that start at once migrate one after the other.

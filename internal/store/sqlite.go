@@ -80,6 +80,8 @@ func (e sqliteEngine) dsn(txlock string, pragmas ...string) string {
 
 func (e sqliteEngine) close() {}
 
+func (e sqliteEngine) leases(*sql.DB) *Leases { return nil }
+
 func (e sqliteEngine) prepare(ctx context.Context, pool *sql.DB) (*Queries, error) {
 	return db.Prepare(ctx, pool) // parses every statement once, so that no call does
 }

@@ -99,6 +99,8 @@ type engine interface {
 	isDuplicate(err error) bool
 	releaseJobs(ctx context.Context, write *sql.DB) error
 	lock() (unlock func() error, err error)
+	leases(write *sql.DB) *Leases // nil: one server only
+	follow(ctx context.Context, changed func(cvmID int64), missed func())
 }
 
 // writer carries out writes, each whole or not at all.
