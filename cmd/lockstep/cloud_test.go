@@ -36,6 +36,8 @@ type testCloud struct {
 	url   string // of the gate
 	cache string // XDG_CACHE_HOME of the script
 	nonce uint64 // of the owner, when it was last asked for
+
+	databaseURL string // empty: SQLite in the folder of the cloud
 }
 
 // onCloud makes a script command of a method.
@@ -52,7 +54,7 @@ func onCloud(method func(*testCloud, *testscript.TestScript, []string)) func(*te
 func (c *testCloud) start(ts *testscript.TestScript, _ []string) {
 	ctx := context.Background()
 	var err error
-	c.dev, err = devcloud.Start(ctx, devcloud.Config{Listen: "127.0.0.1:0", RPCListen: "127.0.0.1:0", Pace: -1})
+	c.dev, err = devcloud.Start(ctx, devcloud.Config{Listen: "127.0.0.1:0", RPCListen: "127.0.0.1:0", DatabaseURL: c.databaseURL, Pace: -1})
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(c.dev.Close(context.Background())) })
 	target, err := url.Parse(strings.TrimSuffix(c.dev.Ready.APIURL, "/api/v1"))

@@ -24,6 +24,7 @@ import (
 	"github.com/lockstep-cvm/lockstep/internal/runtime/dstack/vmmrpc"
 	"github.com/lockstep-cvm/lockstep/internal/runtime/dstack/vmmtest"
 	"github.com/lockstep-cvm/lockstep/internal/runtime/sim"
+	"github.com/lockstep-cvm/lockstep/internal/store/storetest"
 	"github.com/lockstep-cvm/lockstep/onchain"
 	"github.com/lockstep-cvm/lockstep/onchain/devchain"
 )
@@ -100,7 +101,7 @@ func (h *host) restart() {
 	h.cut(false)
 }
 
-func newFleet(t *testing.T) *fleet {
+func newFleet(t *testing.T, databaseURL string) *fleet {
 	f := &fleet{t: t}
 	ctx := t.Context()
 	var err error
@@ -117,7 +118,7 @@ func newFleet(t *testing.T) *fleet {
 		t.Fatal(err)
 	}
 	f.host = newHost(t, kms.AuthorizerFunc(f.authorize))
-	f.open()
+	f.open(databaseURL)
 	return f
 }
 
@@ -140,10 +141,10 @@ func (f *fleet) write() onchain.WriteOptions {
 	}
 }
 
-func (f *fleet) open() {
+func (f *fleet) open(databaseURL string) {
 	dir, ctx := f.t.TempDir(), f.t.Context()
 	config := app.DefaultConfig()
-	config.DatabaseURL, config.Listen = "sqlite:"+filepath.Join(dir, "lockstep.db"), "127.0.0.1:0"
+	config.DatabaseURL, config.Listen = databaseURL, "127.0.0.1:0"
 	keys := filepath.Join(dir, "keys")
 	config.KMS = []app.KMSConfig{
 		{Slug: "off", Type: "phala", URL: "https://kms.test", Version: "dev", KeysDir: keys},
@@ -285,8 +286,10 @@ func version(n string) string {
 
 // TestMixedFleet updates CVMs on a dstack node beside one on a simulated node: off chain and on chain, with the
 // node away, and with its VMM restarted in the middle.
-func TestMixedFleet(t *testing.T) {
-	f := newFleet(t)
+func TestMixedFleet(t *testing.T) { storetest.Each(t, updateAMixedFleet) }
+
+func updateAMixedFleet(t *testing.T, databaseURL string) {
+	f := newFleet(t, databaseURL)
 	ctx := t.Context()
 	f.create("sim-off", simNode, api.KMSPhala)
 	f.create("tdx-off", dstackNode, api.KMSPhala)

@@ -4,6 +4,7 @@
 package devcloud
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,8 +29,10 @@ type Config struct {
 	Listen    string // of the API
 	RPCListen string // of the chain's JSON-RPC
 	DataDir   string // empty: a temporary folder, removed at the end
-	ChainID   uint64
-	Logger    *slog.Logger
+	// DatabaseURL is the database of the control plane; default: SQLite in DataDir.
+	DatabaseURL string
+	ChainID     uint64
+	Logger      *slog.Logger
 	// Pace is how long a boot stage of a simulated CVM takes; negative means no time.
 	Pace time.Duration
 	// Faults makes things go wrong on the simulated node.
@@ -182,7 +185,7 @@ const (
 
 func (d *Cloud) serverConfig(config Config, state *state) app.Config {
 	c := app.DefaultConfig()
-	c.DatabaseURL = "sqlite:" + filepath.Join(d.dir, "lockstep.db")
+	c.DatabaseURL = cmp.Or(config.DatabaseURL, "sqlite:"+filepath.Join(d.dir, "lockstep.db"))
 	c.Listen = config.Listen
 	keys := filepath.Join(d.dir, "kms")
 	c.KMS = []app.KMSConfig{{Slug: devOffChainKMS, Type: "phala", URL: "https://kms.local-phala.test", Version: "dev", KeysDir: keys}}

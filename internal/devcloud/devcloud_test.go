@@ -6,12 +6,17 @@ import (
 	"testing"
 
 	"github.com/lockstep-cvm/lockstep/internal/control"
+	"github.com/lockstep-cvm/lockstep/internal/store/storetest"
 )
+
+func TestMain(m *testing.M) { storetest.Main(m) }
 
 // TestReadyMeansThatTheCVMsRun starts a cloud again on its folder, where the node has to boot its CVMs
 // first: a client that acts as soon as the cloud is ready must find them running.
-func TestReadyMeansThatTheCVMsRun(t *testing.T) {
-	config := Config{Listen: "127.0.0.1:0", RPCListen: "127.0.0.1:0", DataDir: t.TempDir(), Pace: -1}
+func TestReadyMeansThatTheCVMsRun(t *testing.T) { storetest.Each(t, readyMeansThatTheCVMsRun) }
+
+func readyMeansThatTheCVMsRun(t *testing.T, databaseURL string) {
+	config := Config{Listen: "127.0.0.1:0", RPCListen: "127.0.0.1:0", DataDir: t.TempDir(), DatabaseURL: databaseURL, Pace: -1}
 	var first []CVM
 	for range 4 {
 		cloud, err := Start(t.Context(), config)

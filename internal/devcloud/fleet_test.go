@@ -14,6 +14,7 @@ import (
 	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/examples"
 	"github.com/lockstep-cvm/lockstep/internal/server/openapitest"
+	"github.com/lockstep-cvm/lockstep/internal/store/storetest"
 	"github.com/lockstep-cvm/lockstep/onchain"
 )
 
@@ -28,10 +29,10 @@ type fleetCloud struct {
 
 const replicas = 6
 
-func newFleetCloud(t *testing.T) *fleetCloud {
+func newFleetCloud(t *testing.T, databaseURL string) *fleetCloud {
 	t.Helper()
 	ctx := t.Context()
-	cloud, err := Start(ctx, Config{Listen: "127.0.0.1:0", RPCListen: "127.0.0.1:0", DataDir: t.TempDir(), Pace: -1})
+	cloud, err := Start(ctx, Config{Listen: "127.0.0.1:0", RPCListen: "127.0.0.1:0", DataDir: t.TempDir(), DatabaseURL: databaseURL, Pace: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,8 +131,10 @@ func (f *fleetCloud) wantAll(hash string) {
 
 // TestFleet takes an app of six replicas through its life: over HTTP with the SDK, with contracts on a
 // chain and simulated CVMs, with one approval for each document.
-func TestFleet(t *testing.T) {
-	f := newFleetCloud(t)
+func TestFleet(t *testing.T) { storetest.Each(t, rollOutToAFleet) }
+
+func rollOutToAFleet(t *testing.T, databaseURL string) {
+	f := newFleetCloud(t, databaseURL)
 	ctx := t.Context()
 
 	// A canary, a person, the rest.

@@ -12,6 +12,7 @@ import (
 	"github.com/lockstep-cvm/lockstep/internal/devcloud"
 	"github.com/lockstep-cvm/lockstep/internal/fsck"
 	"github.com/lockstep-cvm/lockstep/internal/store"
+	"github.com/lockstep-cvm/lockstep/internal/store/storetest"
 )
 
 const (
@@ -21,11 +22,10 @@ const (
 
 // usedDatabase is the database of a cloud in which an update succeeded, one was rolled back and one awaits
 // its approval.
-func usedDatabase(t *testing.T) string {
+func usedDatabase(t *testing.T, databaseURL string) {
 	t.Helper()
-	dir := t.TempDir()
 	cloud, err := devcloud.Start(t.Context(), devcloud.Config{
-		Listen: "127.0.0.1:0", RPCListen: "127.0.0.1:0", DataDir: dir, ChainID: 1337, Pace: -1,
+		Listen: "127.0.0.1:0", RPCListen: "127.0.0.1:0", DataDir: t.TempDir(), DatabaseURL: databaseURL, ChainID: 1337, Pace: -1,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +48,6 @@ func usedDatabase(t *testing.T) string {
 	if _, err := client.UpdateDockerCompose(t.Context(), devcloud.OnChainCVM, good); err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(dir, "lockstep.db")
 }
 
 // settle waits until nothing rolls any more.
@@ -77,9 +76,9 @@ func settle(t *testing.T, cloud *devcloud.Cloud) {
 	}
 }
 
-func open(t *testing.T, path string) *store.Store {
+func open(t *testing.T, databaseURL string) *store.Store {
 	t.Helper()
-	db, err := store.Open(t.Context(), "sqlite:"+path)
+	db, err := store.Open(t.Context(), databaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,10 +86,29 @@ func open(t *testing.T, path string) *store.Store {
 	return db
 }
 
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+// TestPostgres finds a used database sound, and then one damage. The rules are the same for all engines.
+func TestPostgres(t *testing.T) {
+	databaseURL := storetest.Postgres(t)
+	usedDatabase(t, databaseURL)
+	db := open(t, databaseURL)
+	sound, err := fsck.Check(t.Context(), db, fsck.Options{Now: time.Now()})
+	if err != nil || !sound.OK || sound.Rows["updates"] != 5 {
+		t.Fatalf("a sound database: %+v, %v", sound, err)
+	}
+	storetest.Execute(t, databaseURL, `UPDATE documents SET bytes = bytes || ' '::bytea`)
+	damaged, err := fsck.Check(t.Context(), db, fsck.Options{Now: time.Now()})
+	if err != nil || damaged.OK || !strings.Contains(damaged.Findings[0].Rule, "SHA-256 of the bytes") {
+		t.Errorf("a damaged database: %+v, %v", damaged, err)
+	}
+}
+
 // TestEveryDamageIsFound does one damage after another to a copy of a sound database.
 func TestEveryDamageIsFound(t *testing.T) {
-	path := usedDatabase(t)
-	sound, err := fsck.Check(t.Context(), open(t, path), fsck.Options{Now: time.Now()})
+	path := filepath.Join(t.TempDir(), "lockstep.db")
+	usedDatabase(t, "sqlite:"+path)
+	sound, err := fsck.Check(t.Context(), open(t, "sqlite:"+path), fsck.Options{Now: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +160,7 @@ func TestEveryDamageIsFound(t *testing.T) {
 			if err := os.WriteFile(copied, content, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			db := open(t, copied)
+			db := open(t, "sqlite:"+copied)
 			if _, err := db.WriteDB().ExecContext(t.Context(), `PRAGMA foreign_keys = OFF`); err != nil {
 				t.Fatal(err)
 			}

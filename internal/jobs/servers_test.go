@@ -87,7 +87,7 @@ func (h shown) Sweep(context.Context) error              { return nil }
 // it works on something.
 func TestServerThatStoodStillNoticesByItself(t *testing.T) {
 	clock, h := &stoppable{}, shown{make(chan context.Context)}
-	const long = time.Minute // much longer than the test waits for anything
+	const long = 20 * time.Second // much longer than the test waits for anything
 	s, q := start(t, storetest.Postgres(t), Config{Lease: long, Now: clock.now}, h)
 	before := q.Server()
 	enqueue(t, s, q, "update", nil)
