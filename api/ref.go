@@ -10,6 +10,7 @@ const (
 	ObjectNode      ObjectType = "node"
 	ObjectWorkspace ObjectType = "workspace"
 	ObjectUser      ObjectType = "user"
+	ObjectCVM       ObjectType = "cvm"
 )
 
 // NodeRef names a node inside another object (schema CvmNodeInfoV20260121). It sends object_type
@@ -67,4 +68,21 @@ func (r UserRef) MarshalJSON() ([]byte, error) {
 		ObjectType ObjectType `json:"object_type"`
 		plain
 	}{ObjectUser, plain(r)})
+}
+
+// CVMRef names a CVM inside another object (schema CvmRef). It sends object_type "cvm" by itself.
+type CVMRef struct {
+	ID     *string `json:"id"` // cvm_…
+	Name   *string `json:"name"`
+	AppID  *string `json:"app_id"`
+	VMUUID *string `json:"vm_uuid"`
+}
+
+// MarshalJSON implements [json.Marshaler]: it adds object_type.
+func (r CVMRef) MarshalJSON() ([]byte, error) {
+	type plain CVMRef
+	return json.Marshal(struct {
+		ObjectType ObjectType `json:"object_type"`
+		plain
+	}{ObjectCVM, plain(r)})
 }

@@ -187,15 +187,8 @@ func (s *Service) rolloutDocument(ctx context.Context, app store.App, request ap
 	case (request.ComposeHash == "") == (request.RevisionID == ""):
 		return none, badRollout("compose_hash", request.ComposeHash, "either compose_hash or revision_id")
 	case request.RevisionID != "":
-		revision, err := s.store.Read().GetRevision(ctx, request.RevisionID)
-		if errors.Is(err, store.ErrNotFound) || (err == nil && revision.AppID != app.AppID) {
-			return none, problem.New(problem.KindNotFound, api.CodeInvalidRequest, "revision not found").
-				With("revision_id", request.RevisionID, "a revision of this app")
-		}
-		if err != nil {
-			return none, fmt.Errorf("revision %s: %w", request.RevisionID, err)
-		}
-		return revision.ComposeHash, nil
+		revision, err := s.revisionOf(ctx, app.AppID, request.RevisionID)
+		return revision.ComposeHash, err
 	}
 	hash, err := appcompose.ParseComposeHash(request.ComposeHash)
 	if err != nil {

@@ -69,39 +69,9 @@ func (f *fleetStep) revert(ctx context.Context, tx *store.Tx, t *store.RolloutTa
 	return nil
 }
 
-// begin opens an approved update of a CVM. A proposal that waits for its owner is taken up when it is for
-// the same document, and superseded otherwise.
+// begin opens an approved update of a CVM in the name of who started the rollout.
 func (f *fleetStep) begin(ctx context.Context, tx *store.Tx, row *store.CVM, hash appcompose.ComposeHash, m move) (*store.Update, error) {
-	candidate, err := openCandidate(ctx, tx, row.ID)
-	if err != nil {
-		return nil, err
-	}
-	if candidate != nil && candidate.ComposeHash == hash && candidate.FromRevisionID == row.RevisionID {
-		if err := f.apply(ctx, tx, candidate, row, m); err != nil {
-			return nil, err
-		}
-		return candidate, f.queue.EnqueueAdvance(ctx, tx, candidate.ID)
-	}
-	id, err := f.newID("upd_")
-	if err != nil {
-		return nil, err
-	}
-	correlation, err := f.newUUID()
-	if err != nil {
-		return nil, err
-	}
-	if candidate != nil {
-		if err := f.apply(ctx, tx, candidate, row, move{to: column.Superseded, actor: m.actor, reason: "superseded by " + id}); err != nil {
-			return nil, err
-		}
-	}
-	now := column.At(f.clock.Now())
-	u := &store.Update{
-		ID: id, CVMID: row.ID, Kind: column.KindUpdate, State: column.Proposed, CorrelationID: correlation, ComposeHash: hash,
-		FromRevisionID: row.RevisionID, CreatedBy: f.row.CreatedBy, CreatedAt: now,
-		ExpiresAt: column.At(now.Add(f.timeouts.Candidate)), StateSince: now, Version: 1,
-	}
-	return u, f.open(ctx, tx, u, row, m)
+	return f.beginUpdate(ctx, tx, row, hash, f.row.CreatedBy, m)
 }
 
 // giveUp cancels an update that has not touched its CVM.

@@ -57,6 +57,13 @@ var operations = []operation{
 	{Route{"POST", Base + "/apps/{app_id}/rollouts/{rollout_id}/resume"}, false, steer(Domain.ResumeRollout)},
 	{Route{"POST", Base + "/apps/{app_id}/rollouts/{rollout_id}/abort"}, false, steer(Domain.AbortRollout)},
 
+	{Route{"GET", Base + "/apps/{app_id}/revisions"}, false, (*Server).listRevisions},
+	{Route{"GET", Base + "/apps/{app_id}/revisions/{revision_id}"}, false, (*Server).getRevision},
+	{Route{"POST", Base + "/apps/{app_id}/revisions/{revision_id}/redeploy"}, false, (*Server).redeployApp},
+	{Route{"POST", Base + "/cvms/{id}/revisions/{revision_id}/redeploy"}, false, (*Server).redeploy},
+	{Route{"GET", Base + "/apps/{app_id}/history"}, true, (*Server).getHistory},
+	{Route{"PATCH", Base + "/apps/{app_id}/history"}, false, (*Server).setHistory},
+
 	{Route{"GET", Base + "/kms"}, false, (*Server).listKMS},
 	{Route{"GET", Base + "/kms/{kms}"}, false, (*Server).getKMS},
 	{Route{"GET", Base + "/kms/{kms}/pubkey/{app_id}"}, false, (*Server).getPubKey},

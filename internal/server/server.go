@@ -62,6 +62,15 @@ type Domain interface {
 	ResumeRollout(ctx context.Context, p control.Principal, appID, rolloutID string) (*control.FleetRollout, error)
 	AbortRollout(ctx context.Context, p control.Principal, appID, rolloutID string) (*control.FleetRollout, error)
 
+	Revisions(ctx context.Context, p control.Principal, appID string, page, size int) ([]*control.RevisionDetail, int64, error)
+	Revision(ctx context.Context, p control.Principal, appID, revisionID string) (*control.RevisionDetail, error)
+	Redeploy(ctx context.Context, p control.Principal, identifier, revisionID, transaction string) (control.Redeployed, error)
+	RedeployApp(ctx context.Context, p control.Principal, appID, revisionID, transaction string, vmUUIDs []string) ([]control.Redeployed, error)
+
+	// History serves a reader without a key (nil) only what is public.
+	History(ctx context.Context, p *control.Principal, appID string, after uint64, limit int) (*api.History, error)
+	SetHistory(ctx context.Context, p control.Principal, appID string, settings api.HistorySettings) (*api.History, error)
+
 	NextAppIDs(ctx context.Context, p control.Principal, count int) ([]api.NextAppID, error)
 	EnvKey(ctx context.Context, kmsRef, appID string) (kms.EnvKey, error)
 	Catalog() *control.Catalog

@@ -81,6 +81,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getCVMStmt, err = db.PrepareContext(ctx, getCVM); err != nil {
 		return nil, fmt.Errorf("error preparing query GetCVM: %w", err)
 	}
+	if q.getCVMOfRevisionStmt, err = db.PrepareContext(ctx, getCVMOfRevision); err != nil {
+		return nil, fmt.Errorf("error preparing query GetCVMOfRevision: %w", err)
+	}
 	if q.getDocumentStmt, err = db.PrepareContext(ctx, getDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query GetDocument: %w", err)
 	}
@@ -365,6 +368,11 @@ func (q *Queries) Close() error {
 	if q.getCVMStmt != nil {
 		if cerr := q.getCVMStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getCVMStmt: %w", cerr)
+		}
+	}
+	if q.getCVMOfRevisionStmt != nil {
+		if cerr := q.getCVMOfRevisionStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getCVMOfRevisionStmt: %w", cerr)
 		}
 	}
 	if q.getDocumentStmt != nil {
@@ -735,6 +743,7 @@ type Queries struct {
 	getAPIKeyByHashStmt              *sql.Stmt
 	getAppStmt                       *sql.Stmt
 	getCVMStmt                       *sql.Stmt
+	getCVMOfRevisionStmt             *sql.Stmt
 	getDocumentStmt                  *sql.Stmt
 	getHistoryStmt                   *sql.Stmt
 	getHistoryEntryStmt              *sql.Stmt
@@ -822,6 +831,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		getAPIKeyByHashStmt:              q.getAPIKeyByHashStmt,
 		getAppStmt:                       q.getAppStmt,
 		getCVMStmt:                       q.getCVMStmt,
+		getCVMOfRevisionStmt:             q.getCVMOfRevisionStmt,
 		getDocumentStmt:                  q.getDocumentStmt,
 		getHistoryStmt:                   q.getHistoryStmt,
 		getHistoryEntryStmt:              q.getHistoryEntryStmt,

@@ -20,6 +20,43 @@ func (q *Queries) CountRevisions(ctx context.Context, appID string) (int64, erro
 	return count, err
 }
 
+const getCVMOfRevision = `-- name: GetCVMOfRevision :one
+SELECT cvms.id, cvms.hash_id, cvms.vm_uuid, cvms.workspace_id, cvms.app_id, cvms.name, cvms.instance_id, cvms.node_id, cvms.kms_id, cvms.status, cvms.revision_id, cvms.active_update_id, cvms.image, cvms.instance_type, cvms.vcpu, cvms.memory_mb, cvms.disk_gb, cvms.listed, cvms.encrypted_env, cvms.env_public_key, cvms.created_by, cvms.created_at, cvms.updated_at, cvms.deleted_at FROM cvms JOIN revisions ON revisions.cvm_id = cvms.id WHERE revisions.id = ?1
+`
+
+// The CVM that a revision was made for, also after it was deleted.
+func (q *Queries) GetCVMOfRevision(ctx context.Context, id string) (CVM, error) {
+	row := q.queryRow(ctx, q.getCVMOfRevisionStmt, getCVMOfRevision, id)
+	var i CVM
+	err := row.Scan(
+		&i.ID,
+		&i.HashID,
+		&i.VMUUID,
+		&i.WorkspaceID,
+		&i.AppID,
+		&i.Name,
+		&i.InstanceID,
+		&i.NodeID,
+		&i.KMSID,
+		&i.Status,
+		&i.RevisionID,
+		&i.ActiveUpdateID,
+		&i.Image,
+		&i.InstanceType,
+		&i.VCPU,
+		&i.MemoryMB,
+		&i.DiskGB,
+		&i.Listed,
+		&i.EncryptedEnv,
+		&i.EnvPublicKey,
+		&i.CreatedBy,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.DeletedAt,
+	)
+	return i, err
+}
+
 const listRevisions = `-- name: ListRevisions :many
 SELECT revisions.id, revisions.app_id, revisions.cvm_id, revisions.update_id, revisions.compose_hash, revisions.operation_type, revisions.created_by, revisions.tx_hash, revisions.block_number, revisions.created_at, revisions.owner, cvms.id, cvms.hash_id, cvms.vm_uuid, cvms.workspace_id, cvms.app_id, cvms.name, cvms.instance_id, cvms.node_id, cvms.kms_id, cvms.status, cvms.revision_id, cvms.active_update_id, cvms.image, cvms.instance_type, cvms.vcpu, cvms.memory_mb, cvms.disk_gb, cvms.listed, cvms.encrypted_env, cvms.env_public_key, cvms.created_by, cvms.created_at, cvms.updated_at, cvms.deleted_at, updates.id, updates.cvm_id, updates.kind, updates.state, updates.reason, updates.correlation_id, updates.compose_hash, updates.from_revision_id, updates.tx_hash, updates.block_number, updates.error, updates.created_by, updates.created_at, updates.expires_at, updates.state_since, updates.finished_at, updates.version
 FROM revisions JOIN cvms ON cvms.id = revisions.cvm_id JOIN updates ON updates.id = revisions.update_id
