@@ -43,6 +43,9 @@ const (
 	HeaderPrepareOnly = "X-Prepare-Only"
 	// HeaderWorkspace names a workspace by slug; documented, not sent by the official clients.
 	HeaderWorkspace = "X-Workspace-Id"
+	// HeaderIdempotencyKey names a request that changes something, so that it can be repeated without being
+	// carried out twice; beyond the hosted API.
+	HeaderIdempotencyKey = "Idempotency-Key"
 	// HeaderRequestID carries the request id of an answer.
 	HeaderRequestID = "X-Request-Id"
 )

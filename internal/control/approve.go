@@ -265,6 +265,9 @@ func (s *Service) accept(ctx context.Context, p Principal, u *store.Update, cvmI
 		if row.ActiveUpdateID != "" || row.RevisionID != u.FromRevisionID {
 			return busy()
 		}
+		if err := made(ctx, tx, p, u.ID); err != nil {
+			return err
+		}
 		if final {
 			err = s.apply(ctx, tx, &taken, &row, move{to: column.Approved, actor: p.KeyID, reason: found.reason, tx: found.tx, block: found.block, owner: found.owner})
 		} else {

@@ -43,6 +43,9 @@ func (s *Service) startRollout(ctx context.Context, p Principal, app store.App, 
 	if err := p.Require(ScopeUpdate); err != nil {
 		return nil, err
 	}
+	if id, ok := madeBefore(p); ok {
+		return s.Rollout(ctx, p, app.AppID, id)
+	}
 	cvms, err := s.chosenCVMs(ctx, p, app, request.VMUUIDs)
 	if err != nil {
 		return nil, err
@@ -330,6 +333,9 @@ func (s *Service) insertRollout(ctx context.Context, p Principal, app store.App,
 	reason := fmt.Sprintf("approved for %d CVMs in %d batches", len(cvms), batches[len(batches)-1]+1)
 	var row store.Rollout
 	err = s.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := made(ctx, tx, p, id); err != nil {
+			return err
+		}
 		begun := store.Rollout{ID: id, AppID: app.AppID, ComposeHash: hash, TxHash: txHash, Strategy: how.Strategy}
 		if err := s.enterRollout(ctx, tx, &begun, "", column.RolloutRunning, reason, p.KeyID, now); err != nil {
 			return err

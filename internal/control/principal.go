@@ -56,6 +56,8 @@ type Principal struct {
 	KeyName   string
 	Scopes    []Scope
 	Workspace store.Workspace
+	// Claim is that of the request, when it has an Idempotency-Key.
+	Claim *Claim
 
 	grant granter // signs log addresses; nil when there was no key
 }

@@ -61,6 +61,10 @@ func (s *Service) updateCompose(ctx context.Context, p Principal, row store.CVM,
 	if err := p.Require(ScopeUpdate); err != nil {
 		return Outcome{}, err
 	}
+	if id, ok := madeBefore(p); ok {
+		u, err := s.store.Read().GetUpdate(ctx, id)
+		return Outcome{Accepted: &Accepted{Update: u}}, err
+	}
 	cvm, err := s.target(ctx, row)
 	if err != nil {
 		return Outcome{}, err
@@ -180,6 +184,11 @@ func (s *Service) propose(ctx context.Context, p Principal, cvm *target, candida
 				out = *done
 			}
 			return err
+		}
+		if !cvm.kms.OnChain() { // else nothing is begun
+			if err := made(ctx, tx, p, u.ID); err != nil {
+				return err
+			}
 		}
 		u.FromRevisionID = row.RevisionID
 		if err := tx.PutDocument(ctx, u.ComposeHash, candidate.Bytes(), now); err != nil {

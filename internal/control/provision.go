@@ -426,6 +426,9 @@ func (s *Service) create(ctx context.Context, p Principal, d *draft) (store.CVM,
 		if err != nil {
 			return err
 		}
+		if err := made(ctx, tx, p, d.cvm.HashID); err != nil {
+			return err
+		}
 		if err := s.enterCVM(ctx, tx, &d.cvm, d.update.ComposeHash.String()); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/internal/problem"
@@ -73,6 +74,9 @@ func (s *Service) redeploy(ctx context.Context, p Principal, app store.App, rows
 	if err := p.Require(ScopeUpdate); err != nil {
 		return nil, err
 	}
+	if ids, ok := madeBefore(p); ok {
+		return s.redeployedBefore(ctx, strings.Split(ids, ","))
+	}
 	revision, err := s.revisionOf(ctx, app.AppID, revisionID)
 	if err != nil {
 		return nil, err
@@ -91,14 +95,16 @@ func (s *Service) redeploy(ctx context.Context, p Principal, app store.App, rows
 	var done []Redeployed
 	err = s.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		done = done[:0]
+		var ids []string
 		for _, row := range rows {
 			one, err := s.redeployOne(ctx, tx, p, row.ID, revision, found)
 			if err != nil {
 				return err
 			}
 			done = append(done, one)
+			ids = append(ids, one.Update.ID)
 		}
-		return nil
+		return made(ctx, tx, p, strings.Join(ids, ","))
 	})
 	if errors.Is(err, store.ErrDuplicate) || errors.Is(err, errStale) {
 		return nil, busy().Because(err) // another request for one of the CVMs was first
@@ -110,6 +116,23 @@ func (s *Service) redeploy(ctx context.Context, p Principal, app store.App, rows
 		s.events.Publish(one.CVM.ID)
 		s.log.InfoContext(ctx, "revision redeployed", "revision", revision.ID, "cvm", one.CVM.HashID, "update", one.Update.ID,
 			"correlation_id", one.Update.CorrelationID, "compose_hash", revision.ComposeHash.String(), "unchanged", one.Unchanged)
+	}
+	return done, nil
+}
+
+// redeployedBefore is what an earlier attempt at the same request began.
+func (s *Service) redeployedBefore(ctx context.Context, updateIDs []string) ([]Redeployed, error) {
+	var done []Redeployed
+	for _, id := range updateIDs {
+		u, err := s.store.Read().GetUpdate(ctx, id)
+		if err != nil {
+			return nil, fmt.Errorf("update %s: %w", id, err)
+		}
+		row, err := s.store.Read().GetCVM(ctx, u.CVMID)
+		if err != nil {
+			return nil, fmt.Errorf("CVM of update %s: %w", id, err)
+		}
+		done = append(done, Redeployed{row, Accepted{Update: u}})
 	}
 	return done, nil
 }

@@ -106,6 +106,9 @@ func (s *Service) replicate(ctx context.Context, p Principal, source store.CVM, 
 	if err := p.Require(ScopeAdmin); err != nil {
 		return nil, err
 	}
+	if id, ok := madeBefore(p); ok {
+		return s.CVM(ctx, p, id)
+	}
 	app, err := s.store.Read().GetApp(ctx, source.AppID)
 	if err != nil {
 		return nil, fmt.Errorf("app %s: %w", source.AppID, err)

@@ -34,6 +34,9 @@ func (s *Service) Sweep(ctx context.Context) error {
 	if err := s.recordLate(ctx); err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
+	if err := s.sweepRequests(ctx); err != nil {
+		return fmt.Errorf("sweep idempotency keys: %w", err)
+	}
 	return s.sweepRollouts(ctx)
 }
 

@@ -12,6 +12,7 @@ import (
 var corsRequestHeaders = strings.Join([]string{
 	api.HeaderAPIKey, "Authorization", api.HeaderVersion, "Content-Type", "Accept", "Cache-Control",
 	api.HeaderComposeHash, api.HeaderTransactionHash, api.HeaderPrepareOnly, api.HeaderWorkspace, api.HeaderRequestID,
+	api.HeaderIdempotencyKey,
 }, ", ")
 
 const (

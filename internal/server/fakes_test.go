@@ -112,6 +112,12 @@ func (c *fakeChain) register(hash string, tx string) {
 	c.txs[common.HexToHash(tx)] = common.HexToHash(hash)
 }
 
+func (c *fakeChain) forbid(hash string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.allowed, common.HexToHash(hash))
+}
+
 func (c *fakeChain) setDown(down bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -85,6 +85,9 @@ func (s *Server) serve(w *recorder, r *http.Request, c *call) error {
 		}
 		w.Header().Set("Cache-Control", "no-store") // what one key may see is nobody else's
 	}
+	if key := r.Header.Get(api.HeaderIdempotencyKey); key != "" && !o.open && changes(r.Method) {
+		return s.once(w, r, c, o, key)
+	}
 	return o.handle(s, w, r, c)
 }
 

@@ -46,6 +46,7 @@ const (
 type domain struct {
 	*control.Service
 	update func(control.ComposeUpdate) (control.Outcome, error)
+	answer func(context.Context, control.Principal, *control.Claim, control.Answer) error
 	mu     sync.Mutex
 	cvm    func(context.Context) (*control.CVM, error)
 	ready  func() error
@@ -57,6 +58,13 @@ func (d *domain) UpdateCompose(ctx context.Context, p control.Principal, id stri
 		return d.update(request)
 	}
 	return d.Service.UpdateCompose(ctx, p, id, request)
+}
+
+func (d *domain) AnswerRequest(ctx context.Context, p control.Principal, claim *control.Claim, answer control.Answer) error {
+	if d.answer != nil {
+		return d.answer(ctx, p, claim, answer)
+	}
+	return d.Service.AnswerRequest(ctx, p, claim, answer)
 }
 
 func (d *domain) CVM(ctx context.Context, p control.Principal, id string) (*control.CVM, error) {

@@ -62,6 +62,11 @@ type Domain interface {
 	ResumeRollout(ctx context.Context, p control.Principal, appID, rolloutID string) (*control.FleetRollout, error)
 	AbortRollout(ctx context.Context, p control.Principal, appID, rolloutID string) (*control.FleetRollout, error)
 
+	// ClaimRequest gives a claim to carry a request out, or the answer that it had before.
+	ClaimRequest(ctx context.Context, p control.Principal, key, fingerprint string) (*control.Claim, *control.Answer, error)
+	AnswerRequest(ctx context.Context, p control.Principal, claim *control.Claim, answer control.Answer) error
+	ReleaseRequest(ctx context.Context, p control.Principal, claim *control.Claim) error
+
 	Revisions(ctx context.Context, p control.Principal, appID string, page, size int) ([]*control.RevisionDetail, int64, error)
 	Revision(ctx context.Context, p control.Principal, appID, revisionID string) (*control.RevisionDetail, error)
 	Redeploy(ctx context.Context, p control.Principal, identifier, revisionID, transaction string) (control.Redeployed, error)
