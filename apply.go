@@ -2,6 +2,8 @@ package lockstep
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -24,6 +26,10 @@ type ApplyRequest struct {
 	Wait bool
 	// Progress, when set, is told of every step, from the goroutine that called Apply.
 	Progress func(ApplyEvent)
+
+	// IdempotencyKey, when set, keeps each request from being carried out twice however often it is sent; see
+	// [ContextWithIdempotencyKey]. It should be new for each attempt at an update, and at most 200 characters.
+	IdempotencyKey string
 
 	// PollInterval is how often the CVM is looked at while waiting, and how long a busy CVM is left
 	// alone; 0 is 2 seconds.
@@ -316,10 +322,30 @@ func (a *application) dropProof() error {
 	return a.save()
 }
 
+// once gives a request a key that follows from what it says: the two phases are different requests, and so is
+// phase 2 with another proof.
+func (a *application) once(ctx context.Context, opts []UpdateOption) context.Context {
+	if a.req.IdempotencyKey == "" {
+		return ctx
+	}
+	var proof updateSettings
+	for _, opt := range opts {
+		opt(&proof)
+	}
+	says := sha256.New()
+	for _, part := range []*string{&a.req.CVM, proof.composeHash, proof.transactionHash, &a.req.Compose} {
+		if part != nil {
+			fmt.Fprintf(says, "%d %s", len(*part), *part)
+		}
+		fmt.Fprintln(says)
+	}
+	return ContextWithIdempotencyKey(ctx, a.req.IdempotencyKey+"-"+hex.EncodeToString(says.Sum(nil)[:8]))
+}
+
 // update sends the file, waiting as long as another operation is running on the CVM.
 func (a *application) update(ctx context.Context, opts ...UpdateOption) (UpdateResult, error) {
 	for {
-		result, err := a.c.UpdateDockerCompose(ctx, a.req.CVM, a.req.Compose, opts...)
+		result, err := a.c.UpdateDockerCompose(a.once(ctx, opts), a.req.CVM, a.req.Compose, opts...)
 		var refusal *APIError
 		if !errors.As(err, &refusal) || !refusal.IsConflict() || refusal.IsStructured() {
 			return result, err

@@ -17,8 +17,9 @@ const (
 	maxRetryAfter = 2 * time.Minute
 )
 
-// retryAfter decides whether a failed request is sent again, and when.
-func (c *Client) retryAfter(ctx context.Context, method string, attempt int, err error) (wait time.Duration, again bool) {
+// retryAfter decides whether a failed request is sent again, and when. once tells that the server carries it
+// out once however often it comes.
+func (c *Client) retryAfter(ctx context.Context, method string, once bool, attempt int, err error) (wait time.Duration, again bool) {
 	if attempt >= c.retries || ctx.Err() != nil {
 		return 0, false
 	}
@@ -26,7 +27,7 @@ func (c *Client) retryAfter(ctx context.Context, method string, attempt int, err
 	var transport *TransportError
 	if errors.As(err, &transport) {
 		// The server may have done what a write asked for; nobody knows.
-		return wait, method == http.MethodGet
+		return wait, once || method == http.MethodGet
 	}
 	var apiErr *APIError
 	if !errors.As(err, &apiErr) || !retryable(method, apiErr) {

@@ -42,12 +42,16 @@ type response struct {
 
 // do sends a request, repeats it where that is safe, and returns the answer with all of its body.
 func (c *Client) do(ctx context.Context, r request) (*response, error) {
+	key := idempotencyKeyOf(ctx, r.method)
+	if err := checkIdempotencyKey(key); err != nil {
+		return nil, err
+	}
 	for attempt := 0; ; attempt++ {
 		resp, err := c.once(ctx, r)
 		if err == nil {
 			return resp, nil
 		}
-		wait, again := c.retryAfter(ctx, r.method, attempt, err)
+		wait, again := c.retryAfter(ctx, r.method, key != "", attempt, err)
 		if !again {
 			return nil, err
 		}
@@ -105,6 +109,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	for key, value := range r.header {
 		set(key, value)
 	}
+	set(api.HeaderIdempotencyKey, idempotencyKeyOf(ctx, r.method))
 	set("Content-Type", r.contentType)
 	if r.accept == "" {
 		r.accept = api.MediaTypeJSON

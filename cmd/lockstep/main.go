@@ -40,7 +40,8 @@ func newRoot() *cobra.Command {
 			"document, has its hash approved on the app's contract, and rolls exactly those bytes out." + devHint,
 		SilenceUsage: true,
 	}
-	root.AddCommand(newBackup(), newFsck(), newHash(), newKeys(), newMigrate(), newRollout(), newServe(), newUpdate(), newVersion(), newVMMSim())
+	root.AddCommand(newBackup(), newFsck(), newHash(), newKeys(), newMigrate(), newRevisions(), newRollback(), newRollout(),
+		newServe(), newUpdate(), newVerifyHistory(), newVersion(), newVMMSim())
 	root.AddCommand(devCommands()...)
 	return root
 }

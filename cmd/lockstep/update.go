@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -105,7 +106,7 @@ func (f *updateFlags) run(cmd *cobra.Command, cvm string) error {
 	}
 	progress := newProgress(out, cvm)
 	request := lockstep.ApplyRequest{
-		CVM: cvm, Compose: string(compose), Wait: f.wait, Progress: progress.show, PollInterval: time.Second,
+		CVM: cvm, Compose: string(compose), IdempotencyKey: uuid.NewString(), Wait: f.wait, Progress: progress.show, PollInterval: time.Second,
 		Approver: &ownerApprover{flags: &f.owner, prompt: cmd, progress: progress},
 	}
 	if f.resume {
