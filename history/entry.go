@@ -23,6 +23,7 @@ const (
 	KindPending  = "pending"  // an approval was seen that is not as deep in the chain as configured
 	KindLost     = "lost"     // such an approval is gone
 	KindRollout  = "rollout"  // a fleet rollout changed its state
+	KindPower    = "power"    // a CVM is started, stopped, restarted or deleted: the operation changed its state
 	KindCVM      = "cvm"      // a CVM was created
 	KindRefusal  = "refusal"  // a request to change something was refused
 	KindSetting  = "setting"  // a setting of the app was changed

@@ -28,6 +28,11 @@ func (noQueue) EnqueueRollout(context.Context, *store.Tx, string) error {
 	return errors.New("app: key management starts no rollouts")
 }
 
+// EnqueuePower implements control.Queue.
+func (noQueue) EnqueuePower(context.Context, *store.Tx, string) error {
+	return errors.New("app: key management starts no power operations")
+}
+
 // OpenKeys opens the database of a configuration.
 func OpenKeys(ctx context.Context, config Config) (*Keys, error) {
 	db, err := store.Open(ctx, config.DatabaseURL)

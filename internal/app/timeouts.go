@@ -14,6 +14,7 @@ type Timeouts struct {
 	Stop      time.Duration `koanf:"stop"`
 	Healthy   time.Duration `koanf:"healthy"`
 	Rollback  time.Duration `koanf:"rollback"`
+	Progress  time.Duration `koanf:"progress"`
 	Retry     time.Duration `koanf:"retry"`
 }
 
@@ -27,7 +28,7 @@ func (t Timeouts) over(base control.Timeouts) control.Timeouts {
 		into  *time.Duration
 	}{
 		{t.Candidate, &base.Candidate}, {t.Provision, &base.Provision}, {t.TxLookup, &base.TxLookup}, {t.Stop, &base.Stop},
-		{t.Healthy, &base.Healthy}, {t.Rollback, &base.Rollback}, {t.Retry, &base.Retry},
+		{t.Healthy, &base.Healthy}, {t.Rollback, &base.Rollback}, {t.Progress, &base.Progress}, {t.Retry, &base.Retry},
 	} {
 		if given := setting.given; given > 0 {
 			*setting.into = given

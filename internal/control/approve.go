@@ -26,8 +26,8 @@ func (s *Service) approve(ctx context.Context, p Principal, cvm *target, request
 		return Outcome{}, err
 	}
 	if hash == cvm.base.Hash() && bytes.Equal(request.YAML, []byte(cvm.base.DockerComposeFile())) &&
-		cvm.row.ActiveUpdateID == "" && cvm.row.Status != StatusError {
-		return s.propose(ctx, p, cvm, cvm.base) // it runs already: a repeated phase 2, or a needless one
+		cvm.row.ActiveUpdateID == "" && !down(cvm.row.Status) {
+		return s.propose(ctx, p, cvm, cvm.base, request.Shutdown) // it runs already: a repeated phase 2, or a needless one
 	}
 	u, err := s.candidate(ctx, cvm, hash, request.YAML)
 	if err != nil {
@@ -51,7 +51,7 @@ func (s *Service) approve(ctx context.Context, p Principal, cvm *target, request
 	} else if err != nil {
 		return Outcome{}, err
 	}
-	if err := s.accept(ctx, p, u, cvm.row.ID, approval, final); err != nil {
+	if err := s.accept(ctx, p, u, cvm.row.ID, approval, final, request.Shutdown); err != nil {
 		return Outcome{}, err
 	}
 	s.events.Publish(cvm.row.ID)
@@ -254,7 +254,7 @@ func waitsForDepth(e *onchain.NotFinalError) string {
 
 // accept writes that the owner's approval was seen. Without the configured depth the update stays
 // where it is, but from here on it owns the CVM, and a job looks until the depth is reached.
-func (s *Service) accept(ctx context.Context, p Principal, u *store.Update, cvmID int64, found proof, final bool) error {
+func (s *Service) accept(ctx context.Context, p Principal, u *store.Update, cvmID int64, found proof, final bool, shutdown *Shutdown) error {
 	var taken store.Update
 	err := s.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		taken = *u // the write may be carried out again
@@ -267,6 +267,12 @@ func (s *Service) accept(ctx context.Context, p Principal, u *store.Update, cvmI
 		}
 		if err := made(ctx, tx, p, u.ID); err != nil {
 			return err
+		}
+		if shutdown != nil {
+			seconds, force := shutdown.columns()
+			if err := tx.SetUpdateShutdown(ctx, u.ID, seconds, force); err != nil {
+				return err
+			}
 		}
 		if final {
 			err = s.apply(ctx, tx, &taken, &row, move{to: column.Approved, actor: p.KeyID, reason: found.reason, tx: found.tx, block: found.block, owner: found.owner})
@@ -302,12 +308,12 @@ func (s *Service) waitForDepth(ctx context.Context, tx *store.Tx, p Principal, u
 	if changed == 0 {
 		return errStale
 	}
-	u.Reason, u.TxHash, u.Version = found.reason, found.tx, u.Version+1
-	row.ActiveUpdateID, row.Status, row.UpdatedAt = u.ID, statusWhileRolling(u.Kind), column.At(s.clock.Now())
-	return tx.SetCVMState(ctx, store.SetCVMStateParams{
-		ID: row.ID, Status: row.Status, ActiveUpdateID: row.ActiveUpdateID, RevisionID: row.RevisionID,
-		InstanceID: row.InstanceID, UpdatedAt: row.UpdatedAt,
-	})
+	if err := tx.SetUpdateResting(ctx, u.ID, row.Status); err != nil {
+		return err
+	}
+	u.Reason, u.TxHash, u.RestingStatus, u.Version = found.reason, found.tx, row.Status, u.Version+1
+	row.ActiveUpdateID, row.Status = u.ID, statusWhileRolling(u.Kind)
+	return setCVM(ctx, tx, row, column.At(s.clock.Now()))
 }
 
 // recheckInterval is how often the depth of an approval is looked at.

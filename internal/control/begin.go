@@ -47,6 +47,6 @@ func (s *Service) newUpdate(row *store.CVM, hash appcompose.ComposeHash, created
 	return &store.Update{
 		ID: id, CVMID: row.ID, Kind: column.KindUpdate, State: column.Proposed, CorrelationID: correlation, ComposeHash: hash,
 		FromRevisionID: row.RevisionID, CreatedBy: createdBy, CreatedAt: now,
-		ExpiresAt: column.At(now.Add(s.timeouts.Candidate)), StateSince: now, Version: 1,
+		ExpiresAt: column.At(now.Add(s.timeouts.Candidate)), StateSince: now, Version: 1, AllowForceStop: true,
 	}, nil
 }

@@ -37,10 +37,7 @@ func (b *Broker) Publish(cvmID int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for c := range b.watchers[cvmID] {
-		select {
-		case c <- struct{}{}:
-		default: // it has a wake-up waiting already
-		}
+		ring(c)
 	}
 }
 
@@ -50,10 +47,7 @@ func (b *Broker) PublishAll() {
 	defer b.mu.Unlock()
 	for _, watchers := range b.watchers {
 		for c := range watchers {
-			select {
-			case c <- struct{}{}:
-			default: // it has a wake-up waiting already
-			}
+			ring(c)
 		}
 	}
 }

@@ -37,6 +37,8 @@ type Queue interface {
 	EnqueueAdvance(ctx context.Context, tx *store.Tx, updateID string) error
 	// EnqueueRollout adds, inside tx, the job that calls Service.RunRollout for this fleet rollout.
 	EnqueueRollout(ctx context.Context, tx *store.Tx, rolloutID string) error
+	// EnqueuePower adds, inside tx, the job that calls Service.RunPower for this power operation.
+	EnqueuePower(ctx context.Context, tx *store.Tx, operationID string) error
 }
 
 // JobLister is what a Queue implements besides when it can tell which updates have a job: a sweep of ten
@@ -54,6 +56,7 @@ type Timeouts struct {
 	Stop       time.Duration // how long a CVM may take to shut down before it is cut off
 	Healthy    time.Duration // how long a new revision may take to become healthy
 	Rollback   time.Duration // how long the previous revision may take to come back
+	Progress   time.Duration // how long an operation may take as a whole; the way back of an update comes on top
 	Poll       time.Duration // between two looks at a CVM whose node tells nothing by itself
 	Retry      time.Duration // before a node or an RPC that failed is asked again
 }
@@ -69,6 +72,7 @@ func DefaultTimeouts() Timeouts {
 		Stop:       time.Minute,
 		Healthy:    5 * time.Minute,
 		Rollback:   10 * time.Minute,
+		Progress:   30 * time.Minute,
 		Poll:       500 * time.Millisecond,
 		Retry:      2 * time.Second,
 	}
@@ -97,8 +101,7 @@ type Service struct {
 	log      *slog.Logger
 	timeouts Timeouts
 	events   *Broker
-	running  rerun
-	fleets   rerun
+	running  alone
 	checker  *appcompose.Checker
 	refusals *lru.Cache[string, time.Time]            // when a refusal was last recorded, by what it was
 	shown    *lru.Cache[string, *appcompose.Document] // by revision id; revisions and documents never change

@@ -24,8 +24,17 @@ const (
 	StatusRunning      = string(api.StatusRunning)
 	StatusUpdating     = string(api.StatusUpdating)
 	StatusProvisioning = string(api.StatusProvisioning)
+	StatusStarting     = string(api.StatusStarting)
+	StatusRestarting   = string(api.StatusRestarting)
+	StatusStopping     = string(api.StatusStopping)
+	StatusShuttingDown = string(api.StatusShuttingDown)
+	StatusStopped      = string(api.StatusStopped)
 	StatusError        = string(api.StatusError)
 )
+
+// down reports whether a CVM in this resting status does not run, so that an update to the document it has
+// brings it up.
+func down(status string) bool { return status == StatusError || status == StatusStopped }
 
 func statusWhileRolling(kind column.UpdateKind) string {
 	if kind == column.KindDeploy {
@@ -44,19 +53,50 @@ type CVM struct {
 	Document *appcompose.Document
 	// Active is the update that owns the CVM now, if any.
 	Active *store.Update
+	// Power is the power operation that owns the CVM now, if any. At most one of Active and Power is set.
+	Power *store.PowerOperation
 	// Live is what the node says; nil when it was not asked or did not answer.
 	Live *runtime.Status
 	// LiveError is why the node that was asked did not answer.
 	LiveError error
-	// LastError is why the newest update did not come to run, in the guest's own words where there are
-	// any. Empty when it did, and when the node was not asked.
+	// LastError is why the newest update did not come to run, or why a power operation after it failed, in
+	// the guest's own words where there are any. Empty when it did, and when the node was not asked.
 	LastError string
 }
 
-// Status is the state of the CVM in the words of the API. While an update owns the CVM that wins;
+// Busy reports whether an operation owns the CVM.
+func (c *CVM) Busy() bool { return c.Active != nil || c.Power != nil }
+
+// CorrelationID names the operation that owns the CVM; empty when there is none.
+func (c *CVM) CorrelationID() string {
+	switch {
+	case c.Active != nil:
+		return c.Active.CorrelationID
+	case c.Power != nil:
+		return c.Power.CorrelationID
+	default:
+		return ""
+	}
+}
+
+// Target is the status that the operation which owns the CVM leads to; empty when there is none.
+func (c *CVM) Target() string {
+	switch {
+	case c.Power != nil:
+		return powerTarget(c.Power.Kind)
+	case c.Active != nil && c.Row.Status == StatusStopping:
+		return StatusStopped // a stop is in line
+	case c.Active != nil:
+		return StatusRunning
+	default:
+		return ""
+	}
+}
+
+// Status is the state of the CVM in the words of the API. While an operation owns the CVM that wins;
 // otherwise the node knows best.
 func (c *CVM) Status() string {
-	if c.Active != nil || c.Live == nil || c.Row.Status == StatusError {
+	if c.Busy() || c.Live == nil || c.Row.Status == StatusError {
 		return c.Row.Status
 	}
 	switch c.Live.State {
@@ -208,7 +248,13 @@ func (s *Service) view(ctx context.Context, row store.CVM, live bool) (*CVM, err
 		return nil, fmt.Errorf("creator %s: %w", row.CreatedBy, err)
 	}
 	cvm.Creator = key.Name
-	if row.ActiveUpdateID != "" {
+	if isPower(row.ActiveUpdateID) {
+		op, err := s.store.Read().GetPowerOperation(ctx, row.ActiveUpdateID)
+		if err != nil {
+			return nil, fmt.Errorf("power operation %s: %w", row.ActiveUpdateID, err)
+		}
+		cvm.Power = &op
+	} else if row.ActiveUpdateID != "" {
 		u, err := s.store.Read().GetUpdate(ctx, row.ActiveUpdateID)
 		if err != nil {
 			return nil, fmt.Errorf("update %s: %w", row.ActiveUpdateID, err)
@@ -247,6 +293,15 @@ func (s *Service) lastError(ctx context.Context, cvmID int64) (string, error) {
 	updates, err := s.store.Read().ListUpdates(ctx, cvmID, 1)
 	if err != nil || len(updates) == 0 {
 		return "", err
+	}
+	power, err := s.store.Read().OlderPowerOperations(ctx, store.OlderPowerOperationsParams{
+		CVMID: cvmID, Until: farFuture, BeforeAt: farFuture, Kinds: allKinds, Most: 1,
+	})
+	if err != nil {
+		return "", err
+	}
+	if len(power) > 0 && power[0].CreatedAt.After(updates[0].CreatedAt.Time) {
+		return power[0].Error, nil
 	}
 	if state := updates[0].State; state != column.RolledBack && state != column.Failed {
 		return "", nil

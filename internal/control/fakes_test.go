@@ -181,6 +181,9 @@ type fakeNode struct {
 	unreachable bool
 	sick        map[appcompose.ComposeHash]bool // documents that never get healthy
 	refuseApply error
+	stubborn    bool   // guests do not shut down when asked
+	forced      bool   // some guest was cut off
+	bootError   string // what every boot ends with
 
 	stops  []string // ids, in order
 	boots  []boot
@@ -276,6 +279,7 @@ func (n *fakeNode) Stop(_ context.Context, id string, options runtime.StopOption
 	switch {
 	case cvm.state == runtime.StateStopped:
 	case cvm.state == runtime.StateExited, options.Force:
+		n.forced = n.forced || options.Force
 		cvm.state, cvm.running = runtime.StateStopped, appcompose.ComposeHash{}
 	default:
 		cvm.state = runtime.StateStopping
@@ -316,11 +320,18 @@ func (n *fakeNode) tick() {
 	for _, cvm := range n.cvms {
 		switch cvm.state {
 		case runtime.StateStopping:
+			if n.stubborn {
+				continue
+			}
 			cvm.state, cvm.running = runtime.StateStopped, appcompose.ComposeHash{}
 		case runtime.StateStarting:
 			hash := appcompose.Hash(cvm.doc)
 			if !n.chain.isAllowed(cvm.spec.AppID, hash) {
 				cvm.state, cvm.bootErr = runtime.StateExited, "App not allowed: Boot denied: Compose hash not allowed"
+				continue
+			}
+			if n.bootError != "" {
+				cvm.state, cvm.bootErr = runtime.StateExited, n.bootError
 				continue
 			}
 			n.boots = append(n.boots, boot{app: cvm.spec.AppID, hash: hash})

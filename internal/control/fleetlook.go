@@ -30,6 +30,9 @@ func (f *fleetStep) lookAtUpdate(ctx context.Context, i int) error {
 	if err != nil {
 		return fmt.Errorf("update %s: %w", t.UpdateID, err)
 	}
+	if gone, err := f.deleted(ctx, i, &u); gone || err != nil {
+		return err
+	}
 	back := f.row.State == column.RolloutRollingBack
 	switch u.State {
 	case column.Succeeded:
@@ -64,6 +67,9 @@ func (f *fleetStep) lookAtRevert(ctx context.Context, i int) error {
 	if err != nil {
 		return fmt.Errorf("update %s: %w", t.RevertID, err)
 	}
+	if gone, err := f.deleted(ctx, i, &u); gone || err != nil {
+		return err
+	}
 	switch {
 	case u.State == column.Succeeded:
 		t.Moved, t.Down = false, false
@@ -75,6 +81,18 @@ func (f *fleetStep) lookAtRevert(ctx context.Context, i int) error {
 	}
 	t.Down = u.State == column.Failed
 	return f.set(i, column.TargetStuck, "could not go back: %s", outcome(&u))
+}
+
+// deleted leaves out a CVM that was deleted while the rollout's update of it ran, once that has ended.
+func (f *fleetStep) deleted(ctx context.Context, i int, u *store.Update) (bool, error) {
+	if !u.State.Final() {
+		return false, nil
+	}
+	_, err := f.store.Read().GetCVM(ctx, u.CVMID)
+	if !errors.Is(err, store.ErrNotFound) {
+		return false, err
+	}
+	return true, f.set(i, column.TargetSkipped, "the CVM was deleted")
 }
 
 // outcome tells how an update ended, in its own words.
@@ -104,8 +122,11 @@ func (f *fleetStep) lookAtHealth(ctx context.Context, i int) error {
 	}
 	if row.ActiveUpdateID != "" {
 		f.after(f.timeouts.Retry)
-		f.note(i, "waits for another update of the CVM")
+		f.note(i, "waits for another operation of the CVM")
 		return nil
+	}
+	if row.Status == StatusStopped {
+		return f.set(i, column.TargetSkipped, "it was stopped, and keeps the document")
 	}
 	node, err := f.catalog.node(row.NodeID)
 	if err != nil {
@@ -171,20 +192,21 @@ func (f *fleetStep) prepareStart(ctx context.Context, i int) error {
 	if err != nil {
 		return err
 	}
-	if status, err := node.Runtime.Status(ctx, t.VMUUID); err == nil && status.State == runtime.StateStopped && row.Status != StatusError {
+	status, err := node.Runtime.Status(ctx, t.VMUUID)
+	if row.Status == StatusStopped || err == nil && status.State == runtime.StateStopped && row.Status != StatusError {
 		return f.set(i, column.TargetSkipped, "it is stopped, and an update would start it; start it and roll out again")
 	}
 	f.begun[i] = true
 	return nil
 }
 
-// waits reports whether another update owns the CVM. Nobody wakes the rollout when that ends, so it looks
+// waits reports whether another operation owns the CVM. Nobody wakes the rollout when that ends, so it looks
 // again.
 func (f *fleetStep) waits(i int, row *store.CVM) bool {
 	if row.ActiveUpdateID == "" {
 		return false
 	}
-	f.note(i, "waits for another update of the CVM")
+	f.note(i, "waits for another operation of the CVM")
 	f.after(f.timeouts.Retry)
 	return true
 }
@@ -204,6 +226,9 @@ func (f *fleetStep) prepareRevert(ctx context.Context, i int) error {
 	}
 	if leftAlone(t, &row) {
 		return f.set(i, column.TargetSkipped, "another update moved the CVM; it is left alone")
+	}
+	if row.Status == StatusStopped {
+		return f.set(i, column.TargetSkipped, "it was stopped, and going back would start it; it is left as it is")
 	}
 	if t.FromRevisionID == "" {
 		return f.set(i, column.TargetSkipped, "it ran nothing before; it is left as the update left it")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/lockstep-cvm/lockstep/internal/fleet"
@@ -16,62 +15,7 @@ import (
 // RunRollout moves a fleet rollout on until it is final or waits for an update or a person; either wakes it
 // again with a job of its own. Any number of calls for one rollout may happen, at once or after a crash.
 func (s *Service) RunRollout(ctx context.Context, id string) error {
-	for s.fleets.begin(id) {
-		if err := s.runRollout(ctx, id); err != nil {
-			s.fleets.end(id)
-			return err
-		}
-		if !s.fleets.end(id) {
-			return nil
-		}
-	}
-	return nil
-}
-
-func (s *Service) runRollout(ctx context.Context, id string) error {
-	for {
-		step, err := s.AdvanceRollout(ctx, id)
-		if err != nil {
-			return err
-		}
-		if step.Done {
-			return nil
-		}
-		if _, err := s.pause(ctx, step, nil); err != nil {
-			return err
-		}
-	}
-}
-
-// rerun is a set of names of which each is worked on once at a time. Who comes meanwhile is not lost: the
-// worker goes round once more.
-type rerun struct {
-	mu   sync.Mutex
-	held map[string]bool // true: somebody came meanwhile
-}
-
-// begin reports whether the caller is to work on a name.
-func (r *rerun) begin(name string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, busy := r.held[name]; busy {
-		r.held[name] = true
-		return false
-	}
-	if r.held == nil {
-		r.held = map[string]bool{}
-	}
-	r.held[name] = false
-	return true
-}
-
-// end gives a name back and reports whether somebody came meanwhile.
-func (r *rerun) end(name string) (again bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	again = r.held[name]
-	delete(r.held, name)
-	return again
+	return s.runAlone(ctx, id, s.AdvanceRollout)
 }
 
 // fleetStep is one look at a fleet rollout. What it finds and decides is gathered first and then written in

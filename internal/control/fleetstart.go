@@ -83,7 +83,7 @@ func (f *fleetStep) giveUp(ctx context.Context, tx *store.Tx, id string) error {
 	if u.State != column.Approved && u.State != column.AwaitingApproval {
 		return errStale // it went on since it was looked at
 	}
-	row, err := tx.GetCVM(ctx, u.CVMID)
+	row, err := tx.GetAnyCVM(ctx, u.CVMID)
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,15 @@ type listQueue struct {
 	ids []string
 
 	rollouts []string
+	power    []string
+}
+
+// EnqueuePower notes a power operation.
+func (q *listQueue) EnqueuePower(_ context.Context, _ *store.Tx, id string) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.power = append(q.power, id)
+	return nil
 }
 
 // EnqueueRollout notes a fleet rollout, each at most once until a test takes it.

@@ -59,8 +59,7 @@ func (s *Service) stepEntry(u *store.Update, cvm *store.CVM, from column.UpdateS
 		"compose_hash": u.ComposeHash.String(), "correlation_id": u.CorrelationID,
 	}}
 	if m.err != "" {
-		sum := sha256.Sum256([]byte(m.err))
-		e.Facts["error_sha256"] = hex.EncodeToString(sum[:])
+		e.Facts["error_sha256"] = hashText(m.err)
 	}
 	if m.to == column.Approved {
 		e.Kind = history.KindApproval
@@ -101,6 +100,25 @@ func (s *Service) enterRollout(ctx context.Context, tx *store.Tx, row *store.Rol
 		"strategy": string(row.Strategy), "transaction": row.TxHash,
 	}})
 	return err
+}
+
+// enterPower records that a power operation began or changed its state.
+func (s *Service) enterPower(ctx context.Context, tx *store.Tx, op *store.PowerOperation, cvm *store.CVM, m powerMove, now column.Time) error {
+	facts := map[string]string{
+		"kind": string(op.Kind), "from": string(op.State), "to": string(m.to), "reason": m.reason, "correlation_id": op.CorrelationID,
+	}
+	if m.err != "" {
+		delete(facts, "reason") // it may have log lines of the app in it
+		facts["error_sha256"] = hashText(m.err)
+	}
+	_, err := s.enter(ctx, tx, cvm.AppID, now.Time, api.HistoryEntry{Kind: history.KindPower, Actor: m.actor, CVM: cvm.VMUUID, Operation: op.ID, Facts: facts})
+	return err
+}
+
+// hashText stands in a history for a text that is not for everybody: who has it can prove that it is the one.
+func hashText(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
 }
 
 // enterCVM records that a CVM was created.

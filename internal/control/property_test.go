@@ -41,6 +41,8 @@ type world struct {
 	cvms  []*CVM
 	txs   []string
 	known []appcompose.ComposeHash
+
+	deleted map[int64]bool
 }
 
 // TestInvariant is the promise of the project: a CVM never boots a document that its owner has not
@@ -49,7 +51,7 @@ func TestInvariant(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp(t.TempDir(), "world")
 		must(t, err)
-		w := &world{harness: newHarnessIn(t, dir), rt: rt}
+		w := &world{harness: newHarnessIn(t, dir), rt: rt, deleted: map[int64]bool{}}
 		defer w.close()
 		w.cvms = []*CVM{w.create("first-cvm", api.KMSEthereum), w.create("second-cvm", api.KMSEthereum), w.create("third-cvm", api.KMSPhala)}
 		w.node.onStop = w.checkStop
@@ -68,6 +70,10 @@ func TestInvariant(t *testing.T) {
 			"chain":      func(rt *rapid.T) { w.chain.setDown(rapid.Bool().Draw(rt, "chain down")) },
 			"network":    func(rt *rapid.T) { w.node.unreachable = rapid.Bool().Draw(rt, "node unreachable") },
 			"bad health": w.spoilSome,
+			"power":      w.powerSome,
+			"cancel":     w.cancelSome,
+			"delete":     w.deleteSome,
+			"stubborn":   func(rt *rapid.T) { w.node.stubborn = rapid.Bool().Draw(rt, "stubborn guests") },
 			"":           func(*rapid.T) { w.check() },
 		})
 		w.heal()
@@ -128,13 +134,64 @@ func (w *world) open() []store.Update {
 }
 
 func (w *world) stepSome(rt *rapid.T) {
-	open := w.open()
+	var open []string
+	for _, u := range w.open() {
+		open = append(open, u.ID)
+	}
+	for _, op := range w.openPower() {
+		open = append(open, op.ID)
+	}
 	if len(open) == 0 {
 		return
 	}
-	u := rapid.SampledFrom(open).Draw(rt, "update")
-	_, err := w.service.Advance(context.Background(), u.ID)
+	id := rapid.SampledFrom(open).Draw(rt, "operation")
+	advance := w.service.Advance
+	if isPower(id) {
+		advance = w.service.AdvancePower
+	}
+	_, err := advance(context.Background(), id)
 	must(w.t, err)
+}
+
+func (w *world) openPower() []store.PowerOperation {
+	w.t.Helper()
+	open, err := w.store.Read().ListOpenPower(context.Background())
+	must(w.t, err)
+	return open
+}
+
+func (w *world) powerSome(rt *rapid.T) {
+	request := PowerRequest{
+		Kind:  rapid.SampledFrom([]column.PowerKind{column.PowerStart, column.PowerStop, column.PowerShutdown, column.PowerRestart}).Draw(rt, "kind"),
+		Force: rapid.Bool().Draw(rt, "force"),
+		Shutdown: rapid.SampledFrom([]*Shutdown{
+			nil, {Timeout: 10 * time.Second}, {Timeout: 20 * time.Second, AllowForceStop: true}, {Timeout: NoTimeout},
+		}).Draw(rt, "shutdown"),
+	}
+	_, err := w.service.Power(context.Background(), w.alice, w.someCVM(rt).Row.HashID, request)
+	w.tolerate(err)
+}
+
+// cancelSome cancels what runs on a CVM. What can be cancelled ends, now or when it has gone back.
+func (w *world) cancelSome(rt *rapid.T) {
+	cvm := w.someCVM(rt)
+	before, cancellable, err := w.service.OperationStatus(context.Background(), w.alice, cvm.Row.HashID)
+	w.tolerate(err)
+	done, err := w.service.CancelOperation(context.Background(), w.alice, cvm.Row.HashID)
+	w.tolerate(err)
+	if before != nil && done.Cancelled != cancellable {
+		w.rt.Fatalf("%s in %s: cancelled %v, but it was said to be cancellable %v", before.Type, before.State, done.Cancelled, cancellable)
+	}
+}
+
+// deleteSome deletes a CVM now and then, and there is always one left.
+func (w *world) deleteSome(rt *rapid.T) {
+	if rapid.IntRange(0, 9).Draw(rt, "really") > 0 {
+		return
+	}
+	cvm := w.someCVM(rt)
+	w.tolerate(w.service.DeleteCVM(context.Background(), w.alice, cvm.Row.HashID))
+	w.deleted[cvm.Row.ID] = true
 }
 
 func (w *world) removeSome(rt *rapid.T) {
@@ -165,8 +222,16 @@ func (w *world) checkStop(id string) {
 		if cvm.Row.VMUUID != id || !cvm.KMS.OnChain() {
 			continue
 		}
-		row, err := w.store.Read().GetCVM(context.Background(), cvm.Row.ID)
+		row, err := w.store.Read().GetAnyCVM(context.Background(), cvm.Row.ID)
 		must(w.t, err)
+		if isPower(row.ActiveUpdateID) {
+			w.checkPowerStop(row)
+			continue
+		}
+		if next, err := w.service.inLine(context.Background(), row.ID); err != nil || next != nil {
+			must(w.t, err)
+			continue // somebody asked for a hard stop
+		}
 		u, err := w.store.Read().GetUpdate(context.Background(), row.ActiveUpdateID)
 		must(w.t, err)
 		from, err := w.store.Read().GetRevision(context.Background(), u.FromRevisionID)
@@ -178,6 +243,19 @@ func (w *world) checkStop(id string) {
 	}
 }
 
+// checkPowerStop: only a stop that somebody asked for takes down what may not boot again.
+func (w *world) checkPowerStop(row store.CVM) {
+	op, err := w.store.Read().GetPowerOperation(context.Background(), row.ActiveUpdateID)
+	must(w.t, err)
+	revision, err := w.store.Read().GetRevision(context.Background(), row.RevisionID)
+	must(w.t, err)
+	on := w.node.cvms[row.VMUUID]
+	if op.Kind == column.PowerRestart && on.state == runtime.StateRunning && on.running == revision.ComposeHash &&
+		!w.chain.isAllowed(row.AppID, revision.ComposeHash) {
+		w.rt.Fatalf("restart %s takes down what may not boot again", op.ID)
+	}
+}
+
 func (w *world) check() {
 	ctx := context.Background()
 	for _, b := range w.node.boots {
@@ -186,7 +264,7 @@ func (w *world) check() {
 		}
 	}
 	for _, cvm := range w.cvms {
-		row, err := w.store.Read().GetCVM(ctx, cvm.Row.ID)
+		row, err := w.store.Read().GetAnyCVM(ctx, cvm.Row.ID)
 		must(w.t, err)
 		updates, err := w.store.Read().ListUpdates(ctx, cvm.Row.ID, 1000)
 		must(w.t, err)
@@ -197,6 +275,7 @@ func (w *world) check() {
 				owners = append(owners, u.ID)
 			}
 		}
+		owners = append(owners, w.checkPower(row.ID)...)
 		want := []string{}
 		if row.ActiveUpdateID != "" {
 			want = append(want, row.ActiveUpdateID)
@@ -204,8 +283,12 @@ func (w *world) check() {
 		if !slices.Equal(owners, want) {
 			w.rt.Fatalf("CVM %s is owned by %v, its updates say %v", row.Name, want, owners)
 		}
-		if row.ActiveUpdateID != "" && row.Status != StatusUpdating || row.ActiveUpdateID == "" && row.Status == StatusUpdating {
-			w.rt.Fatalf("CVM %s is %s with active update %q", row.Name, row.Status, row.ActiveUpdateID)
+		resting := row.Status == StatusRunning || row.Status == StatusStopped || row.Status == StatusError
+		if resting != (row.ActiveUpdateID == "") {
+			w.rt.Fatalf("CVM %s is %s with active operation %q", row.Name, row.Status, row.ActiveUpdateID)
+		}
+		if w.deleted[row.ID] != (row.DeletedAt != nil) {
+			w.rt.Fatalf("CVM %s: deleted at %v", row.Name, row.DeletedAt)
 		}
 		w.checkRest(row)
 	}
@@ -213,14 +296,61 @@ func (w *world) check() {
 
 // checkRest makes sure that a CVM which no update owns, and which is said to run, does run its revision.
 func (w *world) checkRest(row store.CVM) {
-	if row.ActiveUpdateID != "" || row.Status != StatusRunning {
+	if row.ActiveUpdateID != "" || row.DeletedAt != nil {
+		return
+	}
+	on := w.node.cvms[row.VMUUID]
+	if row.Status == StatusStopped && on.state != runtime.StateStopped {
+		w.rt.Fatalf("CVM %s is said to be stopped, its node has %s", row.Name, on.state)
+	}
+	if row.Status != StatusRunning || on.state == runtime.StateStopping && w.unwilling(row.ID) {
 		return
 	}
 	revision, err := w.store.Read().GetRevision(context.Background(), row.RevisionID)
 	must(w.t, err)
-	if on := w.node.cvms[row.VMUUID]; on.state != runtime.StateRunning || on.running != revision.ComposeHash {
+	if on.state != runtime.StateRunning || on.running != revision.ComposeHash {
 		w.rt.Fatalf("CVM %s is said to run %s, its node has %s %s", row.Name, revision.ComposeHash, on.state, on.running)
 	}
+}
+
+// unwilling reports whether a guest was asked to shut down, did not, and was left alone: it may still do so.
+func (w *world) unwilling(cvmID int64) bool {
+	ops, err := w.store.Read().OlderPowerOperations(context.Background(), store.OlderPowerOperationsParams{
+		CVMID: cvmID, Until: farFuture, BeforeAt: farFuture, Kinds: allKinds, Most: 1000,
+	})
+	must(w.t, err)
+	return slices.ContainsFunc(ops, func(op store.PowerOperation) bool { return op.State == column.PowerFailed })
+}
+
+// checkPower checks the power operations of a CVM and returns those that own it.
+func (w *world) checkPower(cvmID int64) []string {
+	ctx := context.Background()
+	ops, err := w.store.Read().OlderPowerOperations(ctx, store.OlderPowerOperationsParams{
+		CVMID: cvmID, Until: farFuture, BeforeAt: farFuture, Kinds: allKinds, Most: 1000,
+	})
+	must(w.t, err)
+	var owners []string
+	for _, op := range ops {
+		if op.Reason == "" || op.State.Final() != (op.FinishedAt != nil) {
+			w.rt.Fatalf("%s %s is %s (%s), finished at %v", op.Kind, op.ID, op.State, op.Reason, op.FinishedAt)
+		}
+		events, err := w.store.Read().ListPowerEvents(ctx, op.ID)
+		must(w.t, err)
+		var at column.PowerState
+		for i, e := range events {
+			if e.FromState != at || (i > 0 && !CanMovePower(e.FromState, e.ToState)) {
+				w.rt.Fatalf("%s %s: step %d goes from %s to %s, but was in %s", op.Kind, op.ID, i, e.FromState, e.ToState, at)
+			}
+			at = e.ToState
+		}
+		if at != op.State {
+			w.rt.Fatalf("%s %s is %s, its history ends in %s", op.Kind, op.ID, op.State, at)
+		}
+		if op.State.Owns() {
+			owners = append(owners, op.ID)
+		}
+	}
+	return owners
 }
 
 func (w *world) checkUpdate(u store.Update) {
@@ -253,13 +383,20 @@ func (w *world) checkUpdate(u store.Update) {
 func (w *world) heal() {
 	ctx := context.Background()
 	w.chain.setDown(false)
-	w.node.unreachable = false
+	w.node.unreachable, w.node.stubborn = false, false
 	w.restart()
 	for range 3 {
 		w.mineAll()
 	}
 	for _, u := range w.open() {
 		w.settleSlowly(u.ID)
+	}
+	for _, op := range w.openPower() {
+		w.settlePower(op.ID)
+	}
+	w.node.tick() // guests that were asked to shut down and left alone do so now
+	if open := w.openPower(); len(open) > 0 {
+		w.rt.Fatalf("%s %s is stuck in %s: %s", open[0].Kind, open[0].ID, open[0].State, open[0].Reason)
 	}
 	w.check()
 	for _, u := range w.open() {
@@ -268,10 +405,16 @@ func (w *world) heal() {
 		}
 	}
 	for _, cvm := range w.cvms {
-		row, err := w.store.Read().GetCVM(ctx, cvm.Row.ID)
+		row, err := w.store.Read().GetAnyCVM(ctx, cvm.Row.ID)
 		must(w.t, err)
-		if row.Status != StatusRunning {
-			continue // it failed, which is a final result with a reason
+		if row.DeletedAt != nil {
+			if w.node.cvms[row.VMUUID] != nil {
+				w.rt.Fatalf("CVM %s is deleted and its node still has it", row.Name)
+			}
+			continue
+		}
+		if row.Status != StatusRunning || w.unwilling(row.ID) {
+			continue // it is stopped, or failed, which is a final result with a reason
 		}
 		revision, err := w.store.Read().GetRevision(ctx, row.RevisionID)
 		must(w.t, err)

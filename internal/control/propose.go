@@ -21,6 +21,9 @@ type ComposeUpdate struct {
 	YAML            []byte
 	ComposeHash     string // X-Compose-Hash, as the client sent it
 	TransactionHash string // X-Transaction-Hash, as the client sent it
+	// Shutdown says how the CVM goes down for the update; nil leaves it to the server's settings, and in
+	// phase 2 to what phase 1 said.
+	Shutdown *Shutdown
 }
 
 func (r ComposeUpdate) hasProof() bool { return r.ComposeHash != "" || r.TransactionHash != "" }
@@ -61,6 +64,9 @@ func (s *Service) updateCompose(ctx context.Context, p Principal, row store.CVM,
 	if err := p.Require(ScopeUpdate); err != nil {
 		return Outcome{}, err
 	}
+	if err := request.Shutdown.check(); err != nil {
+		return Outcome{}, err
+	}
 	if id, ok := madeBefore(p); ok {
 		u, err := s.store.Read().GetUpdate(ctx, id)
 		return Outcome{Accepted: &Accepted{Update: u}}, err
@@ -79,7 +85,7 @@ func (s *Service) updateCompose(ctx context.Context, p Principal, row store.CVM,
 	if err != nil {
 		return Outcome{}, invalidCompose(err)
 	}
-	return s.propose(ctx, p, cvm, candidate)
+	return s.propose(ctx, p, cvm, candidate, request.Shutdown)
 }
 
 // target is the CVM that an update is about.
@@ -149,7 +155,7 @@ func invalidCompose(err error) error {
 
 // propose stores a candidate. With an on-chain KMS that is phase 1 and nothing else happens; with an
 // off-chain KMS the owner of the API key has the say, so the update is approved at once.
-func (s *Service) propose(ctx context.Context, p Principal, cvm *target, candidate *appcompose.Document) (Outcome, error) {
+func (s *Service) propose(ctx context.Context, p Principal, cvm *target, candidate *appcompose.Document, shutdown *Shutdown) (Outcome, error) {
 	id, err := s.newID("upd_")
 	if err != nil {
 		return Outcome{}, err
@@ -164,6 +170,7 @@ func (s *Service) propose(ctx context.Context, p Principal, cvm *target, candida
 		ComposeHash: candidate.Hash(), CreatedBy: p.KeyID, CreatedAt: now,
 		ExpiresAt: column.At(now.Add(s.timeouts.Candidate)), StateSince: now, Version: 1,
 	}
+	proposal.ShutdownTimeout, proposal.AllowForceStop = shutdown.columns()
 	var out Outcome
 	var u store.Update
 	err = s.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -196,7 +203,7 @@ func (s *Service) propose(ctx context.Context, p Principal, cvm *target, candida
 		}
 		m := move{to: column.AwaitingApproval, actor: p.KeyID, reason: "waits for the owner to register the compose hash on chain"}
 		switch {
-		case u.ComposeHash == cvm.base.Hash() && row.Status != StatusError: // one that is down is brought up again
+		case u.ComposeHash == cvm.base.Hash() && !down(row.Status): // one that is down is brought up
 			m.to, m.reason = column.Succeeded, "the document is what runs already"
 			out.Accepted = &Accepted{Unchanged: true}
 		case !cvm.kms.OnChain():
@@ -233,6 +240,13 @@ func (s *Service) propose(ctx context.Context, p Principal, cvm *target, candida
 
 // already answers a proposal from what is there: the same one made before, or another that owns the CVM.
 func (s *Service) already(ctx context.Context, tx *store.Tx, row *store.CVM, candidate, u *store.Update, cvm *target) (*Outcome, error) {
+	if isPower(row.ActiveUpdateID) {
+		op, err := tx.GetPowerOperation(ctx, row.ActiveUpdateID)
+		if err != nil {
+			return nil, err
+		}
+		return nil, busyWith(op.CorrelationID)
+	}
 	if row.ActiveUpdateID != "" {
 		active, err := tx.GetUpdate(ctx, row.ActiveUpdateID)
 		if err != nil {
@@ -241,7 +255,7 @@ func (s *Service) already(ctx context.Context, tx *store.Tx, row *store.CVM, can
 		if active.ComposeHash == u.ComposeHash && active.State != column.RollingBack {
 			return &Outcome{Accepted: &Accepted{Update: active}}, nil
 		}
-		return nil, busy().With("correlation_id", active.CorrelationID, "the operation that runs")
+		return nil, busyWith(active.CorrelationID)
 	}
 	if candidate == nil || candidate.ComposeHash != u.ComposeHash || candidate.FromRevisionID != row.RevisionID {
 		return nil, nil
@@ -282,6 +296,7 @@ func (s *Service) open(ctx context.Context, tx *store.Tx, u *store.Update, row *
 		return err
 	}
 	u.State, u.Reason = m.to, m.reason
+	taken(u, row, now)
 	u.TxHash, u.BlockNumber = m.tx, m.block
 	if m.to.Final() {
 		u.FinishedAt = &now
@@ -290,6 +305,7 @@ func (s *Service) open(ctx context.Context, tx *store.Tx, u *store.Update, row *
 		ID: u.ID, CVMID: u.CVMID, Kind: u.Kind, State: u.State, Reason: u.Reason, CorrelationID: u.CorrelationID,
 		ComposeHash: u.ComposeHash, FromRevisionID: u.FromRevisionID, TxHash: u.TxHash, BlockNumber: u.BlockNumber,
 		CreatedBy: u.CreatedBy, CreatedAt: now, ExpiresAt: u.ExpiresAt, FinishedAt: u.FinishedAt,
+		ApprovedAt: u.ApprovedAt, RestingStatus: u.RestingStatus, ShutdownTimeout: u.ShutdownTimeout, AllowForceStop: u.AllowForceStop,
 	}); err != nil {
 		return err
 	}
@@ -306,6 +322,11 @@ func (s *Service) open(ctx context.Context, tx *store.Tx, u *store.Update, row *
 		return s.queue.EnqueueAdvance(ctx, tx, u.ID)
 	}
 	return nil
+}
+
+// busyWith is busy, with the operation that is in the way.
+func busyWith(correlationID string) *problem.Error {
+	return busy().With("correlation_id", correlationID, "the operation that runs")
 }
 
 // busy is the answer to what has to wait for another operation. It has no code: clients repeat a bare

@@ -371,6 +371,7 @@ func (s *Service) newDraft(ctx context.Context, p Principal, provision store.Pro
 	d.cvm.EncryptedEnv, d.cvm.EnvPublicKey = env, hex.EncodeToString(key.PublicKey[:])
 	d.cvm.CreatedBy, d.cvm.CreatedAt = p.KeyID, now
 	d.update.Kind, d.update.ComposeHash, d.update.CreatedBy = column.KindDeploy, provision.ComposeHash, p.KeyID
+	d.update.AllowForceStop = true
 	d.update.State, d.update.CreatedAt, d.update.StateSince, d.update.Version = column.Proposed, now, now, 1
 	d.update.ExpiresAt = column.At(now.Add(s.timeouts.Candidate))
 	return d, nil

@@ -24,6 +24,9 @@ type rollout struct {
 }
 
 func (r *rollout) step(ctx context.Context) (Step, error) {
+	if m := r.outOfTime(); m != nil {
+		return r.move(ctx, *m)
+	}
 	switch r.u.State {
 	case column.AwaitingApproval:
 		return r.confirm(ctx)
@@ -58,6 +61,30 @@ func (r *rollout) overdue(limit time.Duration) bool {
 	return !r.clock.Now().Before(r.u.StateSince.Add(limit))
 }
 
+// outOfTime is where an update goes that has come no further since it was approved, or nil. The way back has
+// a limit of its own.
+func (r *rollout) outOfTime() *move {
+	since := r.u.ApprovedAt
+	if since.IsZero() { // begun by an older program
+		since = r.u.StateSince
+	}
+	if r.clock.Now().Before(since.Add(r.timeouts.Progress)) {
+		return nil
+	}
+	why := fmt.Sprintf("it did not come to its end within %s", r.timeouts.Progress)
+	switch r.u.State {
+	case column.Approved:
+		if r.u.Kind == column.KindDeploy {
+			return &move{to: column.Failed, reason: why + "; nothing was started", err: why + ": " + r.u.Reason}
+		}
+		return &move{to: column.Cancelled, reason: why + "; nothing was stopped", err: why + ": " + r.u.Reason}
+	case column.RollingOut, column.Verifying:
+		return &move{to: column.RollingBack, reason: why, err: why + ": " + r.u.Reason}
+	default:
+		return nil
+	}
+}
+
 // confirm waits until the approval of a taken update is as deep as configured.
 func (r *rollout) confirm(ctx context.Context) (Step, error) {
 	found, _, err := r.prove(ctx, r.cvm, r.u.ComposeHash, transactionOf(r.u))
@@ -77,7 +104,7 @@ func (r *rollout) confirm(ctx context.Context) (Step, error) {
 func (r *rollout) letGo(ctx context.Context, reason string) error {
 	row := r.cvm.row
 	err := r.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
-		status, err := restingStatus(ctx, tx, row.ID)
+		status, err := restingStatus(ctx, tx, r.u)
 		if err != nil {
 			return err
 		}
@@ -93,10 +120,12 @@ func (r *rollout) letGo(ctx context.Context, reason string) error {
 		if changed == 0 {
 			return errStale
 		}
-		return tx.SetCVMState(ctx, store.SetCVMStateParams{
-			ID: row.ID, Status: status, RevisionID: row.RevisionID, InstanceID: row.InstanceID,
-			UpdatedAt: column.At(r.clock.Now()),
-		})
+		free := row // the transaction may be tried again
+		free.ActiveUpdateID, free.Status = "", status
+		if err := r.handOver(ctx, tx, &free); err != nil {
+			return err
+		}
+		return setCVM(ctx, tx, &free, column.At(r.clock.Now()))
 	})
 	if err == nil {
 		r.events.Publish(row.ID)
@@ -163,8 +192,10 @@ func (r *rollout) bringUp(ctx context.Context) (Step, error) {
 }
 
 // status asks the node; nil means that the node does not know the CVM.
-func (r *rollout) status(ctx context.Context) (*runtime.Status, error) {
-	status, err := r.cvm.node.Runtime.Status(ctx, r.cvm.row.VMUUID)
+func (r *rollout) status(ctx context.Context) (*runtime.Status, error) { return statusOf(ctx, r.cvm) }
+
+func statusOf(ctx context.Context, cvm *target) (*runtime.Status, error) {
+	status, err := cvm.node.Runtime.Status(ctx, cvm.row.VMUUID)
 	if errors.Is(err, runtime.ErrNotFound) {
 		return nil, nil //nolint:nilnil // "not there" is an answer here, and the caller handles it
 	}
@@ -186,29 +217,14 @@ func (r *rollout) replace(ctx context.Context, hash appcompose.ComposeHash) (Ste
 		return Step{}, err
 	}
 	if status == nil || status.NextHash != hash {
-		document, err := r.document(ctx, r.store.Read(), hash)
-		if err != nil {
-			return Step{}, err
-		}
-		config := runtime.Config{Document: document.Bytes(), EncryptedEnv: r.cvm.row.EncryptedEnv}
-		switch {
-		case status == nil:
-			if err := rt.Create(ctx, r.spec(config)); err != nil {
-				return r.refused(ctx, "create", err)
-			}
-		case status.State == runtime.StateStopped || status.State == runtime.StateExited:
-			if err := rt.Apply(ctx, id, config); err != nil {
-				return r.refused(ctx, "apply", err)
-			}
-		default:
+		if status != nil && status.State != runtime.StateStopped && status.State != runtime.StateExited {
 			return r.takeDown(ctx, status)
 		}
-		if status, err = r.status(ctx); err != nil {
-			return Step{}, err
+		if call, err := r.install(ctx, r.cvm, status, hash); err != nil {
+			return r.refused(ctx, call, err)
 		}
-		if status == nil || status.NextHash != hash {
-			// Read back what was written: a node that keeps other bytes must not boot them.
-			return r.refused(ctx, "apply", fmt.Errorf("the node holds a document of another hash than %s", hash))
+		if status, err = r.status(ctx); err != nil || status == nil {
+			return Step{}, err
 		}
 	}
 	switch status.State {
@@ -236,6 +252,35 @@ func (r *rollout) replace(ctx context.Context, hash appcompose.ComposeHash) (Ste
 	return r.wait(ctx, r.timeouts.Poll, "the previous revision is starting")
 }
 
+// install puts the document of a hash on the node of a CVM that is down or not there yet, and reads back what
+// was written: a node that keeps other bytes must not boot them. The error is about the call that is named.
+func (s *Service) install(ctx context.Context, cvm *target, status *runtime.Status, hash appcompose.ComposeHash) (call string, err error) {
+	if status != nil && status.NextHash == hash {
+		return "", nil
+	}
+	document, err := s.document(ctx, s.store.Read(), hash)
+	if err != nil {
+		return "read document", err
+	}
+	config := runtime.Config{Document: document.Bytes(), EncryptedEnv: cvm.row.EncryptedEnv}
+	if status == nil {
+		call, err = "create", cvm.node.Runtime.Create(ctx, spec(&cvm.row, config))
+	} else {
+		call, err = "apply", cvm.node.Runtime.Apply(ctx, cvm.row.VMUUID, config)
+	}
+	if err != nil {
+		return call, err
+	}
+	status, err = statusOf(ctx, cvm)
+	if err != nil {
+		return call, err
+	}
+	if status == nil || status.NextHash != hash {
+		return call, fmt.Errorf("the node holds a document of another hash than %s", hash)
+	}
+	return call, nil
+}
+
 // isRestart tells whether the rollout boots the document that is there already: a CVM that was down or
 // sick is brought up again with what it ran before.
 func (r *rollout) isRestart(ctx context.Context) (bool, error) {
@@ -251,7 +296,13 @@ func (r *rollout) isRestart(ctx context.Context) (bool, error) {
 
 // takeDown asks for a shutdown and cuts the CVM off when that takes too long.
 func (r *rollout) takeDown(ctx context.Context, status *runtime.Status) (Step, error) {
-	force := r.overdue(r.timeouts.Stop)
+	limit, bounded := r.stopLimit(r.u.ShutdownTimeout)
+	over := bounded && r.overdue(limit)
+	force := over && r.u.AllowForceStop
+	if over && !force && r.u.State == column.RollingOut {
+		why := fmt.Sprintf("the CVM did not shut down within %s, and allow_force_stop is off", limit)
+		return r.move(ctx, move{to: column.RollingBack, reason: why, err: why})
+	}
 	if status.State != runtime.StateStopping || force {
 		err := r.changing().Stop(ctx, r.cvm.row.VMUUID, runtime.StopOptions{Force: force})
 		if err != nil {
@@ -261,8 +312,7 @@ func (r *rollout) takeDown(ctx context.Context, status *runtime.Status) (Step, e
 	return r.wait(ctx, r.timeouts.Poll, "waits until the CVM has stopped")
 }
 
-func (r *rollout) spec(config runtime.Config) runtime.Spec {
-	row := r.cvm.row
+func spec(row *store.CVM, config runtime.Config) runtime.Spec {
 	return runtime.Spec{
 		ID: row.VMUUID, Name: row.Name, AppID: row.AppID, Image: row.Image, Config: config,
 		Resources: runtime.Resources{VCPU: int(row.VCPU), MemoryMB: int(row.MemoryMB), DiskGB: int(row.DiskGB)},
@@ -280,7 +330,8 @@ func (r *rollout) refused(ctx context.Context, call string, err error) (Step, er
 	if r.u.State == column.RollingBack {
 		limit = r.timeouts.Rollback
 	}
-	if !r.overdue(r.timeouts.Stop + limit) {
+	stop, _ := r.stopLimit(r.u.ShutdownTimeout)
+	if !r.overdue(stop + limit) {
 		return r.wait(ctx, r.timeouts.Retry, "tries again: %s", text)
 	}
 	if r.u.State == column.RollingBack {

@@ -23,33 +23,41 @@ type Step struct {
 }
 
 // Run moves an update on until nothing is left to do. It is what the job of an update does. Any number
-// of calls for one update may happen, at once or after a crash; only one of this process works.
+// of calls for one update may happen, at once or after a crash; only one of this process works, and the
+// others wake it.
 func (s *Service) Run(ctx context.Context, updateID string) error {
-	for s.running.begin(updateID) {
-		if err := s.run(ctx, updateID); err != nil {
-			s.running.end(updateID)
-			return err
-		}
-		if !s.running.end(updateID) {
-			return nil
-		}
-	}
-	return nil
+	return s.runAlone(ctx, updateID, s.Advance)
 }
 
-func (s *Service) run(ctx context.Context, updateID string) error {
+// runAlone takes one step after another until nothing is left to do, unless somebody in this process does
+// so already: then that one looks at once, and once more before it leaves.
+func (s *Service) runAlone(ctx context.Context, id string, advance func(context.Context, string) (Step, error)) error {
+	for {
+		woken, ok := s.running.begin(id)
+		if !ok {
+			return nil
+		}
+		err := s.steps(ctx, id, woken, advance)
+		if again := s.running.end(id); err != nil || !again {
+			return err
+		}
+	}
+}
+
+// steps takes one step after another until nothing is left to do.
+func (s *Service) steps(ctx context.Context, id string, woken <-chan struct{}, advance func(context.Context, string) (Step, error)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends the watch
 	var changes <-chan struct{}
 	for {
-		step, err := s.Advance(ctx, updateID)
+		step, err := advance(ctx, id)
 		if err != nil {
 			return err
 		}
 		if step.Done {
 			return nil
 		}
-		if changes, err = s.pause(ctx, step, changes); err != nil {
+		if changes, err = s.pause(ctx, step, changes, woken); err != nil {
 			return err
 		}
 	}
@@ -69,7 +77,7 @@ func (s *Service) Advance(ctx context.Context, updateID string) (Step, error) {
 	if u.State.Final() || (u.State == column.AwaitingApproval && u.TxHash == "") {
 		return Step{Done: true}, nil
 	}
-	row, err := s.store.Read().GetCVM(ctx, u.CVMID)
+	row, err := s.store.Read().GetAnyCVM(ctx, u.CVMID)
 	if err != nil {
 		return Step{}, fmt.Errorf("read CVM of update %s: %w", updateID, err)
 	}
@@ -89,6 +97,10 @@ func (s *Service) Advance(ctx context.Context, updateID string) (Step, error) {
 	case err != nil && ctx.Err() != nil:
 		return Step{}, ctx.Err()
 	case errors.Is(err, runtime.ErrUnreachable):
+		if r.u.State == column.RollingBack && r.overdue(s.timeouts.Stop+s.timeouts.Rollback) {
+			_, err := r.move(ctx, move{to: column.Failed, reason: "node " + node.Name + " could not be reached to go back; what runs there is not known", err: r.u.Error + "; then " + err.Error()})
+			return Step{}, passStale(err)
+		}
 		// Nothing is known and nothing is marked done: wait, with a reason that people can read.
 		if err := s.note(ctx, &u, &r.cvm.row, "waits for node "+node.Name+": "+err.Error()); err != nil && !errors.Is(err, errStale) {
 			return Step{}, err
@@ -100,19 +112,19 @@ func (s *Service) Advance(ctx context.Context, updateID string) (Step, error) {
 	return step, err
 }
 
-// pause waits before the next step of an update, or until its node tells of a change. The node is watched from the
-// first pause on, for all steps that follow: a change between a look and the next pause must not be missed, or the
-// update would sleep although its CVM is where it was waited for.
-func (s *Service) pause(ctx context.Context, step Step, changes <-chan struct{}) (<-chan struct{}, error) {
+// pause waits before the next step of an operation, or until its node tells of a change or somebody wakes it. The
+// node is watched from the first pause on, for all steps that follow: a change between a look and the next pause
+// must not be missed, or the update would sleep although its CVM is where it was waited for.
+func (s *Service) pause(ctx context.Context, step Step, changes, woken <-chan struct{}) (<-chan struct{}, error) {
 	if step.Wait <= 0 {
 		return changes, ctx.Err()
 	}
-	if changes == nil {
-		if step.watcher != nil {
-			if watched, err := step.watcher.Watch(ctx, step.cvm); err == nil {
-				return watched, nil // look again at once: it may have changed since the last look
-			}
+	if changes == nil && step.watcher != nil {
+		if watched, err := step.watcher.Watch(ctx, step.cvm); err == nil {
+			return watched, nil // look again at once: it may have changed since the last look
 		}
+	}
+	if changes == nil && woken == nil {
 		return nil, s.clock.Sleep(ctx, step.Wait)
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -125,7 +137,17 @@ func (s *Service) pause(ctx context.Context, step Step, changes <-chan struct{})
 			return changes, nil
 		}
 		return nil, <-slept // the node has nothing more to tell, so the step waits its time
+	case <-woken:
+		return changes, nil
 	case err := <-slept:
 		return changes, err
 	}
+}
+
+// passStale makes nothing of the loss of a race: whoever takes the next step looks again.
+func passStale(err error) error {
+	if errors.Is(err, errStale) {
+		return nil
+	}
+	return err
 }

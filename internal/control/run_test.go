@@ -49,13 +49,13 @@ func TestPauseMissesNoChange(t *testing.T) {
 	s := &Service{clock: clock}
 	step := Step{Wait: time.Hour, watcher: node, cvm: "one"}
 
-	changes, err := s.pause(t.Context(), step, nil)
+	changes, err := s.pause(t.Context(), step, nil, nil)
 	must(t, err) // nobody skips the clock: had it slept, the test would hang
 	if node.watches != 1 || changes == nil {
 		t.Fatalf("after the first pause the node is watched %d times, want once and from then on", node.watches)
 	}
 	node.rung <- struct{}{} // between a look and the pause after it
-	changes, err = s.pause(t.Context(), step, changes)
+	changes, err = s.pause(t.Context(), step, changes, nil)
 	must(t, err)
 	if node.watches != 1 {
 		t.Errorf("the node is watched %d times for one update, want once", node.watches)
@@ -64,7 +64,7 @@ func TestPauseMissesNoChange(t *testing.T) {
 	close(node.rung) // the CVM is gone, or its host
 	ended := make(chan error)
 	go func() {
-		_, err := s.pause(t.Context(), step, changes)
+		_, err := s.pause(t.Context(), step, changes, nil)
 		ended <- err
 	}()
 	<-clock.slept // a node that has nothing more to tell must not keep the worker busy
@@ -77,7 +77,7 @@ func TestPauseEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for what, changes := range map[string]<-chan struct{}{"without a watch": nil, "with a watch": make(chan struct{})} {
-		if _, err := s.pause(ctx, Step{Wait: time.Hour}, changes); err == nil {
+		if _, err := s.pause(ctx, Step{Wait: time.Hour}, changes, nil); err == nil {
 			t.Errorf("%s: a pause whose context is over gives no error", what)
 		}
 	}

@@ -37,7 +37,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 	if err := s.sweepRequests(ctx); err != nil {
 		return fmt.Errorf("sweep idempotency keys: %w", err)
 	}
-	return s.sweepRollouts(ctx)
+	return errors.Join(s.sweepPower(ctx), s.sweepRollouts(ctx))
 }
 
 func (s *Service) sweepOne(ctx context.Context, u store.Update) error {
@@ -49,7 +49,7 @@ func (s *Service) sweepOne(ctx context.Context, u store.Update) error {
 		if !waiting {
 			return s.queue.EnqueueAdvance(ctx, tx, u.ID)
 		}
-		row, err := tx.GetCVM(ctx, u.CVMID)
+		row, err := tx.GetAnyCVM(ctx, u.CVMID)
 		if err != nil {
 			return err
 		}

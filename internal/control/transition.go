@@ -29,11 +29,11 @@ var transitions = map[column.UpdateState][]column.UpdateState{
 	column.Approved: {
 		column.RollingOut,
 		column.AwaitingApproval, // a reorg or a removal took the approval away; nothing was stopped
-		column.Failed,           // the same for a CVM's first boot, which has nothing to go back to
+		column.Failed,           // the same, or a cancel, for a CVM's first boot, which has nothing to go back to
 		column.RollingBack,      // the node cannot get ready for it; nothing was stopped
-		column.Cancelled,
+		column.Cancelled,        // by a person, or because it came no further in time
 	},
-	column.RollingOut:  {column.Verifying, column.RollingBack},
+	column.RollingOut:  {column.Verifying, column.RollingBack}, // a cancel goes back too
 	column.Verifying:   {column.Succeeded, column.RollingBack},
 	column.RollingBack: {column.RolledBack, column.Failed},
 }
@@ -53,6 +53,8 @@ type move struct {
 	block  int64
 	owner  string // of the app's contract at that moment, with 0x; empty when not known
 	err    string // what went wrong with the new revision
+
+	cancelledBy string // API key id of who cancelled it
 }
 
 // errStale says that somebody else moved the update since it was read. The caller reads again.
@@ -77,6 +79,10 @@ func (s *Service) apply(ctx context.Context, tx *store.Tx, u *store.Update, cvm 
 	if m.err != "" {
 		next.Error = m.err
 	}
+	if m.cancelledBy != "" {
+		next.CancelledBy = m.cancelledBy
+	}
+	taken(&next, cvm, now)
 	if m.to.Final() {
 		next.FinishedAt = &now
 	}
@@ -87,6 +93,7 @@ func (s *Service) apply(ctx context.Context, tx *store.Tx, u *store.Update, cvm 
 	changed, err := tx.SetUpdateState(ctx, store.SetUpdateStateParams{
 		ID: u.ID, Version: u.Version, State: next.State, Reason: next.Reason, TxHash: next.TxHash,
 		BlockNumber: next.BlockNumber, Error: next.Error, StateSince: now, FinishedAt: next.FinishedAt,
+		ApprovedAt: next.ApprovedAt, RestingStatus: next.RestingStatus, CancelledBy: next.CancelledBy,
 	})
 	if err != nil {
 		return err
@@ -138,7 +145,7 @@ func (s *Service) follow(ctx context.Context, tx *store.Tx, u *store.Update, cvm
 		cvm.ActiveUpdateID, cvm.Status = "", StatusError
 	case column.AwaitingApproval, column.Cancelled, column.Expired, column.Superseded:
 		if cvm.ActiveUpdateID == u.ID { // it had been accepted; the CVM was never touched
-			status, err := restingStatus(ctx, tx, cvm.ID)
+			status, err := restingStatus(ctx, tx, u)
 			if err != nil {
 				return err
 			}
@@ -146,10 +153,20 @@ func (s *Service) follow(ctx context.Context, tx *store.Tx, u *store.Update, cvm
 		}
 	case column.Proposed, column.RollingOut, column.Verifying, column.RollingBack:
 	}
+	if cvm.ActiveUpdateID == "" && before.ActiveUpdateID == u.ID {
+		if err := s.handOver(ctx, tx, cvm); err != nil {
+			return err
+		}
+	}
 	if cvm.ActiveUpdateID == before.ActiveUpdateID && cvm.Status == before.Status &&
 		cvm.RevisionID == before.RevisionID && cvm.InstanceID == before.InstanceID {
 		return nil
 	}
+	return setCVM(ctx, tx, cvm, now)
+}
+
+// setCVM writes what an operation changes of its CVM.
+func setCVM(ctx context.Context, tx *store.Tx, cvm *store.CVM, now column.Time) error {
 	cvm.UpdatedAt = now
 	return tx.SetCVMState(ctx, store.SetCVMStateParams{
 		ID: cvm.ID, Status: cvm.Status, ActiveUpdateID: cvm.ActiveUpdateID, RevisionID: cvm.RevisionID,
@@ -157,9 +174,24 @@ func (s *Service) follow(ctx context.Context, tx *store.Tx, u *store.Update, cvm
 	})
 }
 
-// restingStatus is the status of a CVM that no update owns: that in which the last rollout left it.
-func restingStatus(ctx context.Context, tx *store.Tx, cvmID int64) (string, error) {
-	outcome, err := tx.LastOutcome(ctx, cvmID)
+// taken notes in an update that is approved since when, and what it found when it takes the CVM.
+func taken(u *store.Update, cvm *store.CVM, now column.Time) {
+	if u.State != column.Approved {
+		return
+	}
+	u.ApprovedAt = now
+	if cvm.ActiveUpdateID != u.ID {
+		u.RestingStatus = cvm.Status
+	}
+}
+
+// restingStatus is the status of a CVM when an update lets it go untouched: that in which it was found. One
+// that an older program began has not noted it; then the last rollout tells.
+func restingStatus(ctx context.Context, tx *store.Tx, u *store.Update) (string, error) {
+	if u.RestingStatus != "" {
+		return u.RestingStatus, nil
+	}
+	outcome, err := tx.LastOutcome(ctx, u.CVMID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return "", err
 	}

@@ -78,3 +78,28 @@ func TestDiagramIsTrue(t *testing.T) {
 		t.Errorf("docs/architecture.md draws\n%s\nthe code has\n%s", strings.Join(drawn, "\n"), strings.Join(coded, "\n"))
 	}
 }
+
+// TestPowerDiagramIsTrue compares the state machine of power operations with its drawing.
+func TestPowerDiagramIsTrue(t *testing.T) {
+	page, err := os.ReadFile("../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var drawn, coded []string
+	for _, m := range regexp.MustCompile(`(?m)^   (\w+) --> (\w+)`).FindAllStringSubmatch(string(page), -1) {
+		drawn = append(drawn, m[1]+" -> "+m[2])
+	}
+	for from, tos := range powerTransitions {
+		if from.Final() {
+			t.Errorf("%s is final and leads somewhere", from)
+		}
+		for _, to := range tos {
+			coded = append(coded, string(from)+" -> "+string(to))
+		}
+	}
+	slices.Sort(drawn)
+	slices.Sort(coded)
+	if !slices.Equal(drawn, coded) {
+		t.Errorf("docs/architecture.md draws\n%s\nthe code has\n%s", strings.Join(drawn, "\n"), strings.Join(coded, "\n"))
+	}
+}

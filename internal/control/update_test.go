@@ -137,25 +137,33 @@ func TestPhaseTwoRefusals(t *testing.T) {
 		kind    problem.Kind
 		code    api.ErrorCode
 	}{
-		{"unknown hash", func() ComposeUpdate { return ComposeUpdate{yaml, stranger.String(), ""} }, problem.KindHashInvalid, api.CodeHashInvalidOrExpired},
-		{"hash that is none", func() ComposeUpdate { return ComposeUpdate{yaml, "0x12", ""} }, problem.KindHashInvalid, api.CodeHashInvalidOrExpired},
-		{"YAML changed", func() ComposeUpdate { return ComposeUpdate{yamlNumber(3), hash.String(), "already-registered"} }, problem.KindHashInvalid, api.CodeHashInvalidOrExpired},
-		{"one blank more", func() ComposeUpdate { return ComposeUpdate{append(yaml[:len(yaml):len(yaml)], ' '), hash.String(), ""} }, problem.KindHashInvalid, api.CodeHashInvalidOrExpired},
-		{"unknown transaction", func() ComposeUpdate { return ComposeUpdate{yaml, hash.String(), "0x" + strings.Repeat("ab", 32)} }, problem.KindTxUnverified, api.CodeTxVerificationFailed},
-		{"transaction that is none", func() ComposeUpdate { return ComposeUpdate{yaml, hash.String(), "0xzz"} }, problem.KindTxUnverified, api.CodeTxVerificationFailed},
-		{"reverted transaction", func() ComposeUpdate { return ComposeUpdate{yaml, hash.String(), h.chain.revert(cvm.Row.AppID, hash)} }, problem.KindTxUnverified, api.CodeTxVerificationFailed},
-		{"transaction of another app", func() ComposeUpdate { return ComposeUpdate{yaml, hash.String(), h.chain.add(other.Row.AppID, hash)} }, problem.KindTxUnverified, api.CodeTxVerificationFailed},
-		{"transaction of another hash", func() ComposeUpdate { return ComposeUpdate{yaml, hash.String(), h.chain.add(cvm.Row.AppID, stranger)} }, problem.KindTxUnverified, api.CodeTxVerificationFailed},
-		{"not registered, said to be", func() ComposeUpdate { return ComposeUpdate{yaml, hash.String(), "already-registered"} }, problem.KindHashNotAllowed, api.CodeHashNotAllowed},
-		{"not registered, no transaction", func() ComposeUpdate { return ComposeUpdate{yaml, hash.String(), ""} }, problem.KindHashNotAllowed, api.CodeHashNotAllowed},
+		{"unknown hash", func() ComposeUpdate { return ComposeUpdate{yaml, stranger.String(), "", nil} }, problem.KindHashInvalid, api.CodeHashInvalidOrExpired},
+		{"hash that is none", func() ComposeUpdate { return ComposeUpdate{yaml, "0x12", "", nil} }, problem.KindHashInvalid, api.CodeHashInvalidOrExpired},
+		{"YAML changed", func() ComposeUpdate { return ComposeUpdate{yamlNumber(3), hash.String(), "already-registered", nil} }, problem.KindHashInvalid, api.CodeHashInvalidOrExpired},
+		{"one blank more", func() ComposeUpdate {
+			return ComposeUpdate{append(yaml[:len(yaml):len(yaml)], ' '), hash.String(), "", nil}
+		}, problem.KindHashInvalid, api.CodeHashInvalidOrExpired},
+		{"unknown transaction", func() ComposeUpdate { return ComposeUpdate{yaml, hash.String(), "0x" + strings.Repeat("ab", 32), nil} }, problem.KindTxUnverified, api.CodeTxVerificationFailed},
+		{"transaction that is none", func() ComposeUpdate { return ComposeUpdate{yaml, hash.String(), "0xzz", nil} }, problem.KindTxUnverified, api.CodeTxVerificationFailed},
+		{"reverted transaction", func() ComposeUpdate {
+			return ComposeUpdate{yaml, hash.String(), h.chain.revert(cvm.Row.AppID, hash), nil}
+		}, problem.KindTxUnverified, api.CodeTxVerificationFailed},
+		{"transaction of another app", func() ComposeUpdate {
+			return ComposeUpdate{yaml, hash.String(), h.chain.add(other.Row.AppID, hash), nil}
+		}, problem.KindTxUnverified, api.CodeTxVerificationFailed},
+		{"transaction of another hash", func() ComposeUpdate {
+			return ComposeUpdate{yaml, hash.String(), h.chain.add(cvm.Row.AppID, stranger), nil}
+		}, problem.KindTxUnverified, api.CodeTxVerificationFailed},
+		{"not registered, said to be", func() ComposeUpdate { return ComposeUpdate{yaml, hash.String(), "already-registered", nil} }, problem.KindHashNotAllowed, api.CodeHashNotAllowed},
+		{"not registered, no transaction", func() ComposeUpdate { return ComposeUpdate{yaml, hash.String(), "", nil} }, problem.KindHashNotAllowed, api.CodeHashNotAllowed},
 		{"registered and removed again", func() ComposeUpdate {
 			tx := h.chain.add(cvm.Row.AppID, hash)
 			h.chain.remove(cvm.Row.AppID, hash)
-			return ComposeUpdate{yaml, hash.String(), tx}
+			return ComposeUpdate{yaml, hash.String(), tx, nil}
 		}, problem.KindHashNotAllowed, api.CodeHashNotAllowed},
 		{"device not allowed", func() ComposeUpdate {
 			h.chain.apps[appAddress(cvm.Row.AppID)].devices = nil
-			return ComposeUpdate{yaml, hash.String(), h.chain.add(cvm.Row.AppID, hash)}
+			return ComposeUpdate{yaml, hash.String(), h.chain.add(cvm.Row.AppID, hash), nil}
 		}, problem.KindHashNotAllowed, api.CodeHashNotAllowed},
 	} {
 		t.Run(test.name, func(t *testing.T) {

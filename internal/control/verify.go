@@ -83,7 +83,7 @@ func (r *rollout) succeed(ctx context.Context, status *runtime.Status) (Step, er
 
 // fail gives the place back to the previous revision, with the guest's own words attached.
 func (r *rollout) fail(ctx context.Context, status *runtime.Status, what string) (Step, error) {
-	return r.move(ctx, move{to: column.RollingBack, reason: what, err: r.explain(ctx, status, what)})
+	return r.move(ctx, move{to: column.RollingBack, reason: what, err: r.explain(ctx, r.cvm, status, what)})
 }
 
 const (
@@ -93,7 +93,7 @@ const (
 
 // explain tells what a person needs to find the fault: the boot error, and of each container that
 // failed its exit code and last lines.
-func (r *rollout) explain(ctx context.Context, status *runtime.Status, what string) string {
+func (s *Service) explain(ctx context.Context, cvm *target, status *runtime.Status, what string) string {
 	var b strings.Builder
 	b.WriteString(what)
 	if status == nil {
@@ -107,17 +107,17 @@ func (r *rollout) explain(ctx context.Context, status *runtime.Status, what stri
 			continue
 		}
 		fmt.Fprintf(&b, "; service %s: %s", service.Name, service.Status)
-		if lines := r.lastLines(ctx, service.Container); lines != "" {
+		if lines := lastLines(ctx, cvm, service.Container); lines != "" {
 			b.WriteString(", last lines:\n" + lines)
 		}
 	}
 	return b.String()
 }
 
-func (r *rollout) lastLines(ctx context.Context, container string) string {
+func lastLines(ctx context.Context, cvm *target, container string) string {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	log, err := r.cvm.node.Runtime.Logs(ctx, r.cvm.row.VMUUID, runtime.LogOptions{Container: container, Tail: logLinesKept})
+	log, err := cvm.node.Runtime.Logs(ctx, cvm.row.VMUUID, runtime.LogOptions{Container: container, Tail: logLinesKept})
 	if err != nil {
 		return ""
 	}
@@ -129,9 +129,20 @@ func (r *rollout) lastLines(ctx context.Context, container string) string {
 	return strings.TrimRight(string(b), "\n")
 }
 
-// rollBack starts the previous revision again, if its owner still allows it.
+// rollBack starts the previous revision again, if its owner still allows it. When a hard stop is in line the
+// previous revision is only put in place, and for a CVM that is deleted nothing is.
 func (r *rollout) rollBack(ctx context.Context) (Step, error) {
-	if r.u.FromRevisionID == "" {
+	next, err := r.inLine(ctx, r.cvm.row.ID)
+	switch {
+	case err != nil:
+		return Step{}, err
+	case next != nil && next.Kind == column.PowerDelete:
+		return r.move(ctx, move{to: column.Failed, reason: "the CVM is deleted; there is nothing to go back to"})
+	case next != nil:
+		return r.layDown(ctx, "a hard stop is in line")
+	case r.u.FromRevisionID == "" && r.u.CancelledBy != "":
+		return r.layDown(ctx, "cancelled")
+	case r.u.FromRevisionID == "":
 		return r.move(ctx, move{to: column.Failed, reason: "the first boot failed; there is no earlier revision to go back to"})
 	}
 	previous, err := r.store.Read().GetRevision(ctx, r.u.FromRevisionID)
@@ -145,7 +156,11 @@ func (r *rollout) rollBack(ctx context.Context) (Step, error) {
 	if runs(status, previous.ComposeHash) {
 		switch status.Health {
 		case runtime.HealthHealthy, runtime.HealthUnknown:
-			return r.move(ctx, move{to: column.RolledBack, reason: "the previous revision runs again"})
+			reason := "the previous revision runs again"
+			if r.u.CancelledBy != "" {
+				reason = r.u.Error + "; " + reason
+			}
+			return r.move(ctx, move{to: column.RolledBack, reason: reason})
 		case runtime.HealthStarting, runtime.HealthUnhealthy:
 		}
 	} else if status != nil && status.State != runtime.StateStarting {
@@ -155,12 +170,42 @@ func (r *rollout) rollBack(ctx context.Context) (Step, error) {
 	}
 	if r.overdue(r.timeouts.Rollback) {
 		return r.move(ctx, move{to: column.Failed, reason: fmt.Sprintf("the previous revision was not healthy after %s", r.timeouts.Rollback),
-			err: r.u.Error + "; then " + r.explain(ctx, status, "the previous revision did not come back")})
+			err: r.u.Error + "; then " + r.explain(ctx, r.cvm, status, "the previous revision did not come back")})
 	}
 	if runs(status, previous.ComposeHash) {
 		return r.wait(ctx, r.timeouts.Poll, "the previous revision waits to be healthy")
 	}
 	return r.replace(ctx, previous.ComposeHash)
+}
+
+// layDown takes the CVM down and puts the previous revision in place, if there is one, without booting it.
+func (r *rollout) layDown(ctx context.Context, why string) (Step, error) {
+	if r.overdue(r.timeouts.Stop + r.timeouts.Rollback) {
+		return r.move(ctx, move{to: column.Failed, reason: why + ", and the previous revision could not be put in place: " + r.u.Reason})
+	}
+	status, err := r.status(ctx)
+	if err != nil {
+		return Step{}, err
+	}
+	if status != nil && status.State != runtime.StateStopped {
+		if err := r.cvm.node.Runtime.Stop(ctx, r.cvm.row.VMUUID, runtime.StopOptions{Force: true}); err != nil {
+			return r.refused(ctx, "stop", err)
+		}
+		return r.wait(ctx, r.timeouts.Poll, "waits until the CVM has stopped")
+	}
+	if r.u.FromRevisionID == "" {
+		return r.move(ctx, move{to: column.Failed, reason: r.u.Error + "; the first boot has no earlier revision to go back to, so the CVM was stopped"})
+	}
+	previous, err := r.store.Read().GetRevision(ctx, r.u.FromRevisionID)
+	if err != nil {
+		return Step{}, fmt.Errorf("previous revision of update %s: %w", r.u.ID, err)
+	}
+	if status != nil {
+		if call, err := r.install(ctx, r.cvm, status, previous.ComposeHash); err != nil {
+			return r.refused(ctx, call, err)
+		}
+	}
+	return r.move(ctx, move{to: column.RolledBack, reason: why + "; the previous revision is in place and was not started"})
 }
 
 func runs(status *runtime.Status, hash appcompose.ComposeHash) bool {

@@ -44,11 +44,12 @@ var targets = map[column.TargetState][]column.TargetState{
 		column.TargetSettling,
 		column.TargetFailed,
 		column.TargetReverted, // the rollout goes back and the update was undone
+		column.TargetSkipped,  // the CVM was deleted meanwhile
 	},
 	column.TargetSettling:  {column.TargetDone, column.TargetFailed, column.TargetReverting, column.TargetSkipped, column.TargetStuck},
 	column.TargetDone:      {column.TargetReverting, column.TargetSkipped, column.TargetStuck},
 	column.TargetFailed:    {column.TargetReverting, column.TargetSkipped, column.TargetStuck},
-	column.TargetReverting: {column.TargetReverted, column.TargetStuck},
+	column.TargetReverting: {column.TargetReverted, column.TargetStuck, column.TargetSkipped},
 }
 
 // CanTargetMove reports whether a CVM of a rollout may go from one state to another.

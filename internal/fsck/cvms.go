@@ -25,10 +25,10 @@ func (c *check) checkCVMs() {
 	for _, v := range c.cvms {
 		wrong := func(rule, seen string, args ...any) { c.found("cvms", v.HashID, rule, seen, args...) }
 		if v.ActiveUpdateID != "" && c.active[v.ID] != v.ActiveUpdateID {
-			wrong("the update that owns it exists and rolls", "%s", v.ActiveUpdateID)
+			wrong("the operation that owns it exists and is under way", "%s", v.ActiveUpdateID)
 		}
-		if v.ActiveUpdateID != "" && v.DeletedAt != nil {
-			wrong("no update owns a deleted CVM", "%s", v.ActiveUpdateID)
+		if u := c.fromNothing[v.ID]; u != "" && c.booted[v.ID] {
+			c.found("updates", u, "only a CVM that never ran starts from nothing", "the first boot of the CVM succeeded")
 		}
 		if v.RevisionID != "" {
 			switch r, ok := c.revisions[v.RevisionID]; {
@@ -48,7 +48,7 @@ func (c *check) status(v store.CVM, wrong func(rule, seen string, args ...any)) 
 	if v.ActiveUpdateID != "" || v.DeletedAt != nil || !ok {
 		return
 	}
-	if (last.state == column.Failed) != (v.Status == control.StatusError) {
+	if !c.powerStatus(v, last, wrong) && (last.state == column.Failed) != (v.Status == control.StatusError) {
 		wrong("its status is error exactly after a rollout that failed", "status %s after %s (%s)", v.Status, last.state, last.update)
 	}
 	changes := last.kind == column.KindDeploy || last.kind == column.KindUpdate

@@ -53,6 +53,7 @@ func Check(ctx context.Context, db *store.Store, options Options) (*Report, erro
 		options: options, report: Report{Findings: []Finding{}, Rows: map[string]int{}},
 		cvms: map[int64]store.CVM{}, revisions: map[string]revision{}, active: map[int64]string{},
 		newest: map[int64]outcome{}, recorded: map[string]int{}, steps: map[string]int{},
+		powered: map[int64]powered{}, booted: map[int64]bool{}, fromNothing: map[int64]string{},
 	}
 	err := db.Snapshot(ctx, func(ctx context.Context, q *store.Queries) error {
 		for _, table := range []struct {
@@ -60,6 +61,7 @@ func Check(ctx context.Context, db *store.Store, options Options) (*Report, erro
 			scan func(context.Context, *store.Queries) error
 		}{
 			{"documents", c.documents}, {"cvms", c.readCVMs}, {"revisions", c.readRevisions}, {"histories", c.histories}, {"updates", c.updates},
+			{"power operations", c.power},
 		} {
 			if err := table.scan(ctx, q); err != nil {
 				return fmt.Errorf("fsck: read %s: %w", table.name, err)
@@ -86,10 +88,21 @@ type check struct {
 	report    Report
 	cvms      map[int64]store.CVM
 	revisions map[string]revision
-	active    map[int64]string  // by CVM: the update that owns it
+	active    map[int64]string  // by CVM: the update or power operation that owns it
 	newest    map[int64]outcome // by CVM: the newest rollout that ended
 	recorded  map[string]int    // by app: entries of steps in its history
 	steps     map[string]int    // by app: steps that name an entry
+	powered   map[int64]powered // by CVM: the newest power operation that ended and was not cancelled
+
+	booted      map[int64]bool   // by CVM: its first boot succeeded
+	fromNothing map[int64]string // by CVM: an update that starts from no revision
+}
+
+// powered is how a power operation ended.
+type powered struct {
+	kind  column.PowerKind
+	state column.PowerState
+	at    time.Time
 }
 
 // revision is what the rules need of a revision.

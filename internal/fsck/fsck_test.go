@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"github.com/lockstep-cvm/lockstep"
+	"github.com/lockstep-cvm/lockstep/internal/control"
 	"github.com/lockstep-cvm/lockstep/internal/devcloud"
 	"github.com/lockstep-cvm/lockstep/internal/fsck"
 	"github.com/lockstep-cvm/lockstep/internal/store"
+	"github.com/lockstep-cvm/lockstep/internal/store/column"
 	"github.com/lockstep-cvm/lockstep/internal/store/storetest"
 )
 
@@ -47,6 +49,31 @@ func usedDatabase(t *testing.T, databaseURL string) {
 	}
 	if _, err := client.UpdateDockerCompose(t.Context(), devcloud.OnChainCVM, good); err != nil {
 		t.Fatal(err)
+	}
+	restart(t, cloud)
+}
+
+// restart restarts the CVM with the on-chain KMS and waits until it runs again.
+func restart(t *testing.T, cloud *devcloud.Cloud) {
+	t.Helper()
+	principal, err := cloud.Server.Control.Authenticate(t.Context(), cloud.Ready.APIKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cvm, err := cloud.Server.Control.Power(t.Context(), principal, devcloud.OnChainCVM, control.PowerRequest{Kind: column.PowerRestart})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed, stop := cloud.Server.Control.Watch(cvm.Row.ID)
+	defer stop()
+	for {
+		if cvm, err = cloud.Server.Control.CVM(t.Context(), principal, devcloud.OnChainCVM); err != nil {
+			t.Fatal(err)
+		}
+		if !cvm.Busy() {
+			return
+		}
+		<-changed
 	}
 }
 
@@ -112,7 +139,8 @@ func TestEveryDamageIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !sound.OK || sound.Rows["updates"] != 5 || sound.Rows["documents"] == 0 || sound.Rows["revisions"] == 0 {
+	if !sound.OK || sound.Rows["updates"] != 5 || sound.Rows["documents"] == 0 || sound.Rows["revisions"] == 0 ||
+		sound.Rows["power_operations"] != 1 || sound.Rows["power_events"] < 4 {
 		t.Fatalf("a sound database: %+v", sound)
 	}
 	content, err := os.ReadFile(path)
@@ -140,8 +168,23 @@ func TestEveryDamageIsFound(t *testing.T) {
 		{`DELETE FROM revisions`, "cvms", "its revision exists"},
 		{`UPDATE revisions SET compose_hash = (SELECT compose_hash FROM updates WHERE state = 'awaiting_approval')`, "updates", "document of its update"},
 		{`UPDATE revisions SET update_id = 'upd_' || update_id`, "revisions", "its update exists"},
-		{`UPDATE cvms SET active_update_id = (SELECT id FROM updates WHERE state = 'rolled_back') WHERE id = ` + offchain, "cvms", "exists and rolls"},
+		{`UPDATE cvms SET active_update_id = (SELECT id FROM updates WHERE state = 'rolled_back') WHERE id = ` + offchain, "cvms", "exists and is under way"},
 		{`UPDATE cvms SET status = 'error' WHERE id = ` + offchain, "cvms", "status is error"},
+		{`UPDATE cvms SET status = 'stopped' WHERE id = ` + onchain, "cvms", "newest power operation led to"},
+		{`UPDATE power_operations SET reason = ''`, "power_operations", "has a reason"},
+		{`UPDATE power_operations SET finished_at = NULL`, "power_operations", "finished_at"},
+		{`UPDATE power_operations SET state = 'booting', finished_at = NULL`, "power_operations", "owns its CVM"},
+		{`UPDATE power_operations SET state = 'queued', finished_at = NULL, state_since = 1`, "power_operations", "gets its turn"},
+		{`UPDATE power_operations SET kind = 'delete'`, "power_operations", "marked so"},
+		{`UPDATE power_operations SET state = 'failed'`, "power_operations", "last step leads"},
+		{`UPDATE power_operations SET cvm_id = 4711`, "power_operations", "its CVM exists"},
+		{`UPDATE power_events SET to_state = 'removing' WHERE to_state = 'starting'`, "power_operations", "transition of the state machine"},
+		{`UPDATE power_events SET actor = '' WHERE seq = 1`, "power_operations", "reason and an actor"},
+		{`DELETE FROM power_events WHERE seq = 2`, "power_operations", "without a gap"},
+		{`DELETE FROM power_events WHERE seq = 3`, "power_operations", "begins where the one before ended"},
+		{`DELETE FROM power_events`, "power_operations", "has a history"},
+		{`UPDATE power_events SET to_state = 'starting' WHERE seq = 1`, "power_operations", "pending or queued"},
+		{`UPDATE cvms SET active_update_id = (SELECT id FROM power_operations)`, "power_operations", "only while it is under way"},
 		{`UPDATE cvms SET revision_id = (SELECT revision_id FROM cvms WHERE id = ` + onchain + `) WHERE id = ` + offchain, "cvms", "its own"},
 		{`UPDATE cvms SET revision_id = (SELECT id FROM revisions WHERE cvm_id = ` + offchain + ` ORDER BY created_at DESC LIMIT 1)
 		  WHERE id = ` + offchain, "cvms", "did not succeed"},

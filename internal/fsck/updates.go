@@ -76,7 +76,9 @@ func (c *check) update(u store.Update, steps []store.UpdateEvent) {
 			wrong("the revision it starts from is of the same app", "%s of app %s", u.FromRevisionID, from.appID)
 		}
 	} else if u.Kind != column.KindDeploy {
-		wrong("only a first boot starts from nothing", "kind %s", u.Kind)
+		c.fromNothing[u.CVMID] = u.ID
+	} else if u.State == column.Succeeded {
+		c.booted[u.CVMID] = true
 	}
 	c.revisionOf(u, steps, wrong)
 }

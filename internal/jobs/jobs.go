@@ -25,7 +25,9 @@ type Handler interface {
 	Run(ctx context.Context, updateID string) error
 	// RunRollout moves one fleet rollout on until it is final or something else wakes it.
 	RunRollout(ctx context.Context, rolloutID string) error
-	// Sweep looks after updates and rollouts that no job looks after.
+	// RunPower moves one power operation on until nothing is left to do.
+	RunPower(ctx context.Context, operationID string) error
+	// Sweep looks after updates, rollouts and power operations that no job looks after.
 	Sweep(ctx context.Context) error
 }
 
@@ -68,6 +70,14 @@ type rolloutArgs struct {
 
 // Kind implements river.JobArgs. The name is stored; it must not change.
 func (rolloutArgs) Kind() string { return "advance_rollout" }
+
+// powerArgs is the job that moves a power operation on.
+type powerArgs struct {
+	OperationID string `json:"operation_id"`
+}
+
+// Kind implements river.JobArgs. The name is stored; it must not change.
+func (powerArgs) Kind() string { return "advance_power" }
 
 // sweepArgs is the periodic job that leaves no update behind.
 type sweepArgs struct{}
@@ -168,6 +178,14 @@ func (q *Queue) Advancing(ctx context.Context) (map[string]bool, error) {
 		}
 		page = page.After(list.LastCursor)
 	}
+}
+
+// EnqueuePower adds, inside tx, the job that moves a power operation on.
+func (q *Queue) EnqueuePower(ctx context.Context, tx *store.Tx, operationID string) error {
+	if _, err := q.insert.InsertTx(ctx, tx.SQL, powerArgs{OperationID: operationID}, nil); err != nil {
+		return fmt.Errorf("jobs: enqueue power operation %s: %w", operationID, err)
+	}
+	return nil
 }
 
 // Start gives the jobs of a process that died before back to the queue, makes sure that no update is

@@ -42,6 +42,8 @@ func (r *recorder) Run(ctx context.Context, id string) error {
 
 func (r *recorder) RunRollout(context.Context, string) error { return nil }
 
+func (r *recorder) RunPower(context.Context, string) error { return nil }
+
 func (r *recorder) Sweep(context.Context) error {
 	r.swept <- struct{}{}
 	return nil

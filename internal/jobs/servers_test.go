@@ -81,6 +81,7 @@ func (h shown) Run(ctx context.Context, _ string) error {
 }
 
 func (h shown) RunRollout(context.Context, string) error { return nil }
+func (h shown) RunPower(context.Context, string) error   { return nil }
 func (h shown) Sweep(context.Context) error              { return nil }
 
 // TestServerThatStoodStillNoticesByItself puts the clock of a server forward by more than its lease while
@@ -169,6 +170,7 @@ func (m member) Run(_ context.Context, id string) error {
 }
 
 func (m member) RunRollout(context.Context, string) error { return nil }
+func (m member) RunPower(context.Context, string) error   { return nil }
 func (m member) Sweep(context.Context) error              { return nil }
 
 // TestNoTwoServersWorkOnOneUpdate gives each update several jobs, on servers that all fetch them.

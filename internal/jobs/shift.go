@@ -63,6 +63,9 @@ func (s *shift) newClient() (*river.Client[*sql.Tx], error) {
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[rolloutArgs]) error {
 		return s.work(ctx, job.Args.RolloutID, s.handler.RunRollout)
 	}))
+	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[powerArgs]) error {
+		return s.work(ctx, job.Args.OperationID, s.handler.RunPower)
+	}))
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, _ *river.Job[sweepArgs]) error {
 		return s.handler.Sweep(ctx)
 	}))

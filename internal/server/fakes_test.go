@@ -97,6 +97,8 @@ func (noQueue) EnqueueAdvance(context.Context, *store.Tx, string) error { return
 
 func (noQueue) EnqueueRollout(context.Context, *store.Tx, string) error { return nil }
 
+func (noQueue) EnqueuePower(context.Context, *store.Tx, string) error { return nil }
+
 // fakeChain allows what tests register.
 type fakeChain struct {
 	mu      sync.Mutex

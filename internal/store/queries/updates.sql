@@ -1,7 +1,8 @@
 -- name: InsertUpdate :exec
 INSERT INTO updates (id, cvm_id, kind, state, reason, correlation_id, compose_hash, from_revision_id, tx_hash,
-                     block_number, error, created_by, created_at, expires_at, state_since, finished_at, version)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, '', ?11, ?12, ?13, ?12, ?14, 1);
+                     block_number, error, created_by, created_at, expires_at, state_since, finished_at, version,
+                     approved_at, resting_status, shutdown_timeout, allow_force_stop)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, '', ?11, ?12, ?13, ?12, ?14, 1, ?15, ?16, ?17, ?18);
 
 -- name: GetUpdate :one
 SELECT * FROM updates WHERE id = ?1;
@@ -31,7 +32,7 @@ ORDER BY id;
 
 -- name: SetUpdateState :execrows
 UPDATE updates SET state = ?3, reason = ?4, tx_hash = ?5, block_number = ?6, error = ?7, state_since = ?8,
-                   finished_at = ?9, version = version + 1
+                   finished_at = ?9, approved_at = ?10, resting_status = ?11, cancelled_by = ?12, version = version + 1
 WHERE id = ?1 AND version = ?2;
 
 -- name: SetUpdateNote :execrows

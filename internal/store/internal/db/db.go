@@ -30,8 +30,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.countCVMsStmt, err = db.PrepareContext(ctx, countCVMs); err != nil {
 		return nil, fmt.Errorf("error preparing query CountCVMs: %w", err)
 	}
+	if q.countOperationsStmt, err = db.PrepareContext(ctx, countOperations); err != nil {
+		return nil, fmt.Errorf("error preparing query CountOperations: %w", err)
+	}
 	if q.countRevisionsStmt, err = db.PrepareContext(ctx, countRevisions); err != nil {
 		return nil, fmt.Errorf("error preparing query CountRevisions: %w", err)
+	}
+	if q.deleteCVMStmt, err = db.PrepareContext(ctx, deleteCVM); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteCVM: %w", err)
 	}
 	if q.deleteExpiredIdempotencyKeysStmt, err = db.PrepareContext(ctx, deleteExpiredIdempotencyKeys); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteExpiredIdempotencyKeys: %w", err)
@@ -66,6 +72,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.findProvisionsStmt, err = db.PrepareContext(ctx, findProvisions); err != nil {
 		return nil, fmt.Errorf("error preparing query FindProvisions: %w", err)
 	}
+	if q.findQueuedPowerStmt, err = db.PrepareContext(ctx, findQueuedPower); err != nil {
+		return nil, fmt.Errorf("error preparing query FindQueuedPower: %w", err)
+	}
 	if q.findRolloutOfUpdateStmt, err = db.PrepareContext(ctx, findRolloutOfUpdate); err != nil {
 		return nil, fmt.Errorf("error preparing query FindRolloutOfUpdate: %w", err)
 	}
@@ -74,6 +83,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.getAPIKeyByHashStmt, err = db.PrepareContext(ctx, getAPIKeyByHash); err != nil {
 		return nil, fmt.Errorf("error preparing query GetAPIKeyByHash: %w", err)
+	}
+	if q.getAnyCVMStmt, err = db.PrepareContext(ctx, getAnyCVM); err != nil {
+		return nil, fmt.Errorf("error preparing query GetAnyCVM: %w", err)
 	}
 	if q.getAppStmt, err = db.PrepareContext(ctx, getApp); err != nil {
 		return nil, fmt.Errorf("error preparing query GetApp: %w", err)
@@ -95,6 +107,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.getIdempotencyKeyStmt, err = db.PrepareContext(ctx, getIdempotencyKey); err != nil {
 		return nil, fmt.Errorf("error preparing query GetIdempotencyKey: %w", err)
+	}
+	if q.getPowerOperationStmt, err = db.PrepareContext(ctx, getPowerOperation); err != nil {
+		return nil, fmt.Errorf("error preparing query GetPowerOperation: %w", err)
 	}
 	if q.getRevisionStmt, err = db.PrepareContext(ctx, getRevision); err != nil {
 		return nil, fmt.Errorf("error preparing query GetRevision: %w", err)
@@ -128,6 +143,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.insertIdempotencyKeyStmt, err = db.PrepareContext(ctx, insertIdempotencyKey); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertIdempotencyKey: %w", err)
+	}
+	if q.insertPowerEventStmt, err = db.PrepareContext(ctx, insertPowerEvent); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertPowerEvent: %w", err)
+	}
+	if q.insertPowerOperationStmt, err = db.PrepareContext(ctx, insertPowerOperation); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertPowerOperation: %w", err)
 	}
 	if q.insertProvisionStmt, err = db.PrepareContext(ctx, insertProvision); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertProvision: %w", err)
@@ -177,11 +198,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listHistoryEntriesStmt, err = db.PrepareContext(ctx, listHistoryEntries); err != nil {
 		return nil, fmt.Errorf("error preparing query ListHistoryEntries: %w", err)
 	}
+	if q.listOpenPowerStmt, err = db.PrepareContext(ctx, listOpenPower); err != nil {
+		return nil, fmt.Errorf("error preparing query ListOpenPower: %w", err)
+	}
 	if q.listOpenRolloutsStmt, err = db.PrepareContext(ctx, listOpenRollouts); err != nil {
 		return nil, fmt.Errorf("error preparing query ListOpenRollouts: %w", err)
 	}
 	if q.listOpenUpdatesStmt, err = db.PrepareContext(ctx, listOpenUpdates); err != nil {
 		return nil, fmt.Errorf("error preparing query ListOpenUpdates: %w", err)
+	}
+	if q.listPowerEventsStmt, err = db.PrepareContext(ctx, listPowerEvents); err != nil {
+		return nil, fmt.Errorf("error preparing query ListPowerEvents: %w", err)
 	}
 	if q.listRevisionsStmt, err = db.PrepareContext(ctx, listRevisions); err != nil {
 		return nil, fmt.Errorf("error preparing query ListRevisions: %w", err)
@@ -213,6 +240,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.nodeUsageStmt, err = db.PrepareContext(ctx, nodeUsage); err != nil {
 		return nil, fmt.Errorf("error preparing query NodeUsage: %w", err)
 	}
+	if q.olderPowerOperationsStmt, err = db.PrepareContext(ctx, olderPowerOperations); err != nil {
+		return nil, fmt.Errorf("error preparing query OlderPowerOperations: %w", err)
+	}
+	if q.olderUpdatesStmt, err = db.PrepareContext(ctx, olderUpdates); err != nil {
+		return nil, fmt.Errorf("error preparing query OlderUpdates: %w", err)
+	}
 	if q.pageCVMsStmt, err = db.PrepareContext(ctx, pageCVMs); err != nil {
 		return nil, fmt.Errorf("error preparing query PageCVMs: %w", err)
 	}
@@ -222,11 +255,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.pageHistoriesStmt, err = db.PrepareContext(ctx, pageHistories); err != nil {
 		return nil, fmt.Errorf("error preparing query PageHistories: %w", err)
 	}
+	if q.pagePowerOperationsStmt, err = db.PrepareContext(ctx, pagePowerOperations); err != nil {
+		return nil, fmt.Errorf("error preparing query PagePowerOperations: %w", err)
+	}
 	if q.pageRevisionsStmt, err = db.PrepareContext(ctx, pageRevisions); err != nil {
 		return nil, fmt.Errorf("error preparing query PageRevisions: %w", err)
 	}
 	if q.pageUpdatesStmt, err = db.PrepareContext(ctx, pageUpdates); err != nil {
 		return nil, fmt.Errorf("error preparing query PageUpdates: %w", err)
+	}
+	if q.powerEventsBetweenStmt, err = db.PrepareContext(ctx, powerEventsBetween); err != nil {
+		return nil, fmt.Errorf("error preparing query PowerEventsBetween: %w", err)
 	}
 	if q.putDocumentStmt, err = db.PrepareContext(ctx, putDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query PutDocument: %w", err)
@@ -234,8 +273,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.releaseIdempotencyKeyStmt, err = db.PrepareContext(ctx, releaseIdempotencyKey); err != nil {
 		return nil, fmt.Errorf("error preparing query ReleaseIdempotencyKey: %w", err)
 	}
+	if q.renameCVMStmt, err = db.PrepareContext(ctx, renameCVM); err != nil {
+		return nil, fmt.Errorf("error preparing query RenameCVM: %w", err)
+	}
 	if q.revokeAPIKeyStmt, err = db.PrepareContext(ctx, revokeAPIKey); err != nil {
 		return nil, fmt.Errorf("error preparing query RevokeAPIKey: %w", err)
+	}
+	if q.setCVMListedStmt, err = db.PrepareContext(ctx, setCVMListed); err != nil {
+		return nil, fmt.Errorf("error preparing query SetCVMListed: %w", err)
 	}
 	if q.setCVMStateStmt, err = db.PrepareContext(ctx, setCVMState); err != nil {
 		return nil, fmt.Errorf("error preparing query SetCVMState: %w", err)
@@ -252,6 +297,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.setIdempotencyResultStmt, err = db.PrepareContext(ctx, setIdempotencyResult); err != nil {
 		return nil, fmt.Errorf("error preparing query SetIdempotencyResult: %w", err)
 	}
+	if q.setPowerStateStmt, err = db.PrepareContext(ctx, setPowerState); err != nil {
+		return nil, fmt.Errorf("error preparing query SetPowerState: %w", err)
+	}
 	if q.setRolloutStmt, err = db.PrepareContext(ctx, setRollout); err != nil {
 		return nil, fmt.Errorf("error preparing query SetRollout: %w", err)
 	}
@@ -260,6 +308,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.setUpdateNoteStmt, err = db.PrepareContext(ctx, setUpdateNote); err != nil {
 		return nil, fmt.Errorf("error preparing query SetUpdateNote: %w", err)
+	}
+	if q.setUpdateRestingStmt, err = db.PrepareContext(ctx, setUpdateResting); err != nil {
+		return nil, fmt.Errorf("error preparing query SetUpdateResting: %w", err)
+	}
+	if q.setUpdateShutdownStmt, err = db.PrepareContext(ctx, setUpdateShutdown); err != nil {
+		return nil, fmt.Errorf("error preparing query SetUpdateShutdown: %w", err)
 	}
 	if q.setUpdateStateStmt, err = db.PrepareContext(ctx, setUpdateState); err != nil {
 		return nil, fmt.Errorf("error preparing query SetUpdateState: %w", err)
@@ -285,9 +339,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing countCVMsStmt: %w", cerr)
 		}
 	}
+	if q.countOperationsStmt != nil {
+		if cerr := q.countOperationsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countOperationsStmt: %w", cerr)
+		}
+	}
 	if q.countRevisionsStmt != nil {
 		if cerr := q.countRevisionsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countRevisionsStmt: %w", cerr)
+		}
+	}
+	if q.deleteCVMStmt != nil {
+		if cerr := q.deleteCVMStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteCVMStmt: %w", cerr)
 		}
 	}
 	if q.deleteExpiredIdempotencyKeysStmt != nil {
@@ -345,6 +409,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing findProvisionsStmt: %w", cerr)
 		}
 	}
+	if q.findQueuedPowerStmt != nil {
+		if cerr := q.findQueuedPowerStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing findQueuedPowerStmt: %w", cerr)
+		}
+	}
 	if q.findRolloutOfUpdateStmt != nil {
 		if cerr := q.findRolloutOfUpdateStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing findRolloutOfUpdateStmt: %w", cerr)
@@ -358,6 +427,11 @@ func (q *Queries) Close() error {
 	if q.getAPIKeyByHashStmt != nil {
 		if cerr := q.getAPIKeyByHashStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getAPIKeyByHashStmt: %w", cerr)
+		}
+	}
+	if q.getAnyCVMStmt != nil {
+		if cerr := q.getAnyCVMStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getAnyCVMStmt: %w", cerr)
 		}
 	}
 	if q.getAppStmt != nil {
@@ -393,6 +467,11 @@ func (q *Queries) Close() error {
 	if q.getIdempotencyKeyStmt != nil {
 		if cerr := q.getIdempotencyKeyStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getIdempotencyKeyStmt: %w", cerr)
+		}
+	}
+	if q.getPowerOperationStmt != nil {
+		if cerr := q.getPowerOperationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getPowerOperationStmt: %w", cerr)
 		}
 	}
 	if q.getRevisionStmt != nil {
@@ -448,6 +527,16 @@ func (q *Queries) Close() error {
 	if q.insertIdempotencyKeyStmt != nil {
 		if cerr := q.insertIdempotencyKeyStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing insertIdempotencyKeyStmt: %w", cerr)
+		}
+	}
+	if q.insertPowerEventStmt != nil {
+		if cerr := q.insertPowerEventStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertPowerEventStmt: %w", cerr)
+		}
+	}
+	if q.insertPowerOperationStmt != nil {
+		if cerr := q.insertPowerOperationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertPowerOperationStmt: %w", cerr)
 		}
 	}
 	if q.insertProvisionStmt != nil {
@@ -530,6 +619,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listHistoryEntriesStmt: %w", cerr)
 		}
 	}
+	if q.listOpenPowerStmt != nil {
+		if cerr := q.listOpenPowerStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listOpenPowerStmt: %w", cerr)
+		}
+	}
 	if q.listOpenRolloutsStmt != nil {
 		if cerr := q.listOpenRolloutsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listOpenRolloutsStmt: %w", cerr)
@@ -538,6 +632,11 @@ func (q *Queries) Close() error {
 	if q.listOpenUpdatesStmt != nil {
 		if cerr := q.listOpenUpdatesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listOpenUpdatesStmt: %w", cerr)
+		}
+	}
+	if q.listPowerEventsStmt != nil {
+		if cerr := q.listPowerEventsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listPowerEventsStmt: %w", cerr)
 		}
 	}
 	if q.listRevisionsStmt != nil {
@@ -590,6 +689,16 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing nodeUsageStmt: %w", cerr)
 		}
 	}
+	if q.olderPowerOperationsStmt != nil {
+		if cerr := q.olderPowerOperationsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing olderPowerOperationsStmt: %w", cerr)
+		}
+	}
+	if q.olderUpdatesStmt != nil {
+		if cerr := q.olderUpdatesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing olderUpdatesStmt: %w", cerr)
+		}
+	}
 	if q.pageCVMsStmt != nil {
 		if cerr := q.pageCVMsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing pageCVMsStmt: %w", cerr)
@@ -605,6 +714,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing pageHistoriesStmt: %w", cerr)
 		}
 	}
+	if q.pagePowerOperationsStmt != nil {
+		if cerr := q.pagePowerOperationsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing pagePowerOperationsStmt: %w", cerr)
+		}
+	}
 	if q.pageRevisionsStmt != nil {
 		if cerr := q.pageRevisionsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing pageRevisionsStmt: %w", cerr)
@@ -613,6 +727,11 @@ func (q *Queries) Close() error {
 	if q.pageUpdatesStmt != nil {
 		if cerr := q.pageUpdatesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing pageUpdatesStmt: %w", cerr)
+		}
+	}
+	if q.powerEventsBetweenStmt != nil {
+		if cerr := q.powerEventsBetweenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing powerEventsBetweenStmt: %w", cerr)
 		}
 	}
 	if q.putDocumentStmt != nil {
@@ -625,9 +744,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing releaseIdempotencyKeyStmt: %w", cerr)
 		}
 	}
+	if q.renameCVMStmt != nil {
+		if cerr := q.renameCVMStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing renameCVMStmt: %w", cerr)
+		}
+	}
 	if q.revokeAPIKeyStmt != nil {
 		if cerr := q.revokeAPIKeyStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing revokeAPIKeyStmt: %w", cerr)
+		}
+	}
+	if q.setCVMListedStmt != nil {
+		if cerr := q.setCVMListedStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setCVMListedStmt: %w", cerr)
 		}
 	}
 	if q.setCVMStateStmt != nil {
@@ -655,6 +784,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing setIdempotencyResultStmt: %w", cerr)
 		}
 	}
+	if q.setPowerStateStmt != nil {
+		if cerr := q.setPowerStateStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setPowerStateStmt: %w", cerr)
+		}
+	}
 	if q.setRolloutStmt != nil {
 		if cerr := q.setRolloutStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setRolloutStmt: %w", cerr)
@@ -668,6 +802,16 @@ func (q *Queries) Close() error {
 	if q.setUpdateNoteStmt != nil {
 		if cerr := q.setUpdateNoteStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setUpdateNoteStmt: %w", cerr)
+		}
+	}
+	if q.setUpdateRestingStmt != nil {
+		if cerr := q.setUpdateRestingStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setUpdateRestingStmt: %w", cerr)
+		}
+	}
+	if q.setUpdateShutdownStmt != nil {
+		if cerr := q.setUpdateShutdownStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setUpdateShutdownStmt: %w", cerr)
 		}
 	}
 	if q.setUpdateStateStmt != nil {
@@ -726,7 +870,9 @@ type Queries struct {
 	tx                               *sql.Tx
 	answerIdempotencyKeyStmt         *sql.Stmt
 	countCVMsStmt                    *sql.Stmt
+	countOperationsStmt              *sql.Stmt
 	countRevisionsStmt               *sql.Stmt
+	deleteCVMStmt                    *sql.Stmt
 	deleteExpiredIdempotencyKeysStmt *sql.Stmt
 	deleteIdempotencyKeyStmt         *sql.Stmt
 	findActiveRolloutStmt            *sql.Stmt
@@ -738,9 +884,11 @@ type Queries struct {
 	findCandidateStmt                *sql.Stmt
 	findLatestByHashStmt             *sql.Stmt
 	findProvisionsStmt               *sql.Stmt
+	findQueuedPowerStmt              *sql.Stmt
 	findRolloutOfUpdateStmt          *sql.Stmt
 	getAPIKeyStmt                    *sql.Stmt
 	getAPIKeyByHashStmt              *sql.Stmt
+	getAnyCVMStmt                    *sql.Stmt
 	getAppStmt                       *sql.Stmt
 	getCVMStmt                       *sql.Stmt
 	getCVMOfRevisionStmt             *sql.Stmt
@@ -748,6 +896,7 @@ type Queries struct {
 	getHistoryStmt                   *sql.Stmt
 	getHistoryEntryStmt              *sql.Stmt
 	getIdempotencyKeyStmt            *sql.Stmt
+	getPowerOperationStmt            *sql.Stmt
 	getRevisionStmt                  *sql.Stmt
 	getRolloutStmt                   *sql.Stmt
 	getUpdateStmt                    *sql.Stmt
@@ -759,6 +908,8 @@ type Queries struct {
 	insertFirstUpdateEventsStmt      *sql.Stmt
 	insertHistoryEntryStmt           *sql.Stmt
 	insertIdempotencyKeyStmt         *sql.Stmt
+	insertPowerEventStmt             *sql.Stmt
+	insertPowerOperationStmt         *sql.Stmt
 	insertProvisionStmt              *sql.Stmt
 	insertRevisionStmt               *sql.Stmt
 	insertRolloutStmt                *sql.Stmt
@@ -775,8 +926,10 @@ type Queries struct {
 	listCVMsStmt                     *sql.Stmt
 	listCVMsOfAppsStmt               *sql.Stmt
 	listHistoryEntriesStmt           *sql.Stmt
+	listOpenPowerStmt                *sql.Stmt
 	listOpenRolloutsStmt             *sql.Stmt
 	listOpenUpdatesStmt              *sql.Stmt
+	listPowerEventsStmt              *sql.Stmt
 	listRevisionsStmt                *sql.Stmt
 	listRolloutEventsStmt            *sql.Stmt
 	listRolloutTargetsStmt           *sql.Stmt
@@ -787,22 +940,31 @@ type Queries struct {
 	listWorkspacesStmt               *sql.Stmt
 	nextHistorySeqStmt               *sql.Stmt
 	nodeUsageStmt                    *sql.Stmt
+	olderPowerOperationsStmt         *sql.Stmt
+	olderUpdatesStmt                 *sql.Stmt
 	pageCVMsStmt                     *sql.Stmt
 	pageDocumentsStmt                *sql.Stmt
 	pageHistoriesStmt                *sql.Stmt
+	pagePowerOperationsStmt          *sql.Stmt
 	pageRevisionsStmt                *sql.Stmt
 	pageUpdatesStmt                  *sql.Stmt
+	powerEventsBetweenStmt           *sql.Stmt
 	putDocumentStmt                  *sql.Stmt
 	releaseIdempotencyKeyStmt        *sql.Stmt
+	renameCVMStmt                    *sql.Stmt
 	revokeAPIKeyStmt                 *sql.Stmt
+	setCVMListedStmt                 *sql.Stmt
 	setCVMStateStmt                  *sql.Stmt
 	setEventRecordedStmt             *sql.Stmt
 	setHistoryHeadStmt               *sql.Stmt
 	setHistoryPublicStmt             *sql.Stmt
 	setIdempotencyResultStmt         *sql.Stmt
+	setPowerStateStmt                *sql.Stmt
 	setRolloutStmt                   *sql.Stmt
 	setRolloutTargetStmt             *sql.Stmt
 	setUpdateNoteStmt                *sql.Stmt
+	setUpdateRestingStmt             *sql.Stmt
+	setUpdateShutdownStmt            *sql.Stmt
 	setUpdateStateStmt               *sql.Stmt
 	setWorkspaceNonceStmt            *sql.Stmt
 	updateEventsBetweenStmt          *sql.Stmt
@@ -814,7 +976,9 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		tx:                               tx,
 		answerIdempotencyKeyStmt:         q.answerIdempotencyKeyStmt,
 		countCVMsStmt:                    q.countCVMsStmt,
+		countOperationsStmt:              q.countOperationsStmt,
 		countRevisionsStmt:               q.countRevisionsStmt,
+		deleteCVMStmt:                    q.deleteCVMStmt,
 		deleteExpiredIdempotencyKeysStmt: q.deleteExpiredIdempotencyKeysStmt,
 		deleteIdempotencyKeyStmt:         q.deleteIdempotencyKeyStmt,
 		findActiveRolloutStmt:            q.findActiveRolloutStmt,
@@ -826,9 +990,11 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		findCandidateStmt:                q.findCandidateStmt,
 		findLatestByHashStmt:             q.findLatestByHashStmt,
 		findProvisionsStmt:               q.findProvisionsStmt,
+		findQueuedPowerStmt:              q.findQueuedPowerStmt,
 		findRolloutOfUpdateStmt:          q.findRolloutOfUpdateStmt,
 		getAPIKeyStmt:                    q.getAPIKeyStmt,
 		getAPIKeyByHashStmt:              q.getAPIKeyByHashStmt,
+		getAnyCVMStmt:                    q.getAnyCVMStmt,
 		getAppStmt:                       q.getAppStmt,
 		getCVMStmt:                       q.getCVMStmt,
 		getCVMOfRevisionStmt:             q.getCVMOfRevisionStmt,
@@ -836,6 +1002,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		getHistoryStmt:                   q.getHistoryStmt,
 		getHistoryEntryStmt:              q.getHistoryEntryStmt,
 		getIdempotencyKeyStmt:            q.getIdempotencyKeyStmt,
+		getPowerOperationStmt:            q.getPowerOperationStmt,
 		getRevisionStmt:                  q.getRevisionStmt,
 		getRolloutStmt:                   q.getRolloutStmt,
 		getUpdateStmt:                    q.getUpdateStmt,
@@ -847,6 +1014,8 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		insertFirstUpdateEventsStmt:      q.insertFirstUpdateEventsStmt,
 		insertHistoryEntryStmt:           q.insertHistoryEntryStmt,
 		insertIdempotencyKeyStmt:         q.insertIdempotencyKeyStmt,
+		insertPowerEventStmt:             q.insertPowerEventStmt,
+		insertPowerOperationStmt:         q.insertPowerOperationStmt,
 		insertProvisionStmt:              q.insertProvisionStmt,
 		insertRevisionStmt:               q.insertRevisionStmt,
 		insertRolloutStmt:                q.insertRolloutStmt,
@@ -863,8 +1032,10 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listCVMsStmt:                     q.listCVMsStmt,
 		listCVMsOfAppsStmt:               q.listCVMsOfAppsStmt,
 		listHistoryEntriesStmt:           q.listHistoryEntriesStmt,
+		listOpenPowerStmt:                q.listOpenPowerStmt,
 		listOpenRolloutsStmt:             q.listOpenRolloutsStmt,
 		listOpenUpdatesStmt:              q.listOpenUpdatesStmt,
+		listPowerEventsStmt:              q.listPowerEventsStmt,
 		listRevisionsStmt:                q.listRevisionsStmt,
 		listRolloutEventsStmt:            q.listRolloutEventsStmt,
 		listRolloutTargetsStmt:           q.listRolloutTargetsStmt,
@@ -875,22 +1046,31 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listWorkspacesStmt:               q.listWorkspacesStmt,
 		nextHistorySeqStmt:               q.nextHistorySeqStmt,
 		nodeUsageStmt:                    q.nodeUsageStmt,
+		olderPowerOperationsStmt:         q.olderPowerOperationsStmt,
+		olderUpdatesStmt:                 q.olderUpdatesStmt,
 		pageCVMsStmt:                     q.pageCVMsStmt,
 		pageDocumentsStmt:                q.pageDocumentsStmt,
 		pageHistoriesStmt:                q.pageHistoriesStmt,
+		pagePowerOperationsStmt:          q.pagePowerOperationsStmt,
 		pageRevisionsStmt:                q.pageRevisionsStmt,
 		pageUpdatesStmt:                  q.pageUpdatesStmt,
+		powerEventsBetweenStmt:           q.powerEventsBetweenStmt,
 		putDocumentStmt:                  q.putDocumentStmt,
 		releaseIdempotencyKeyStmt:        q.releaseIdempotencyKeyStmt,
+		renameCVMStmt:                    q.renameCVMStmt,
 		revokeAPIKeyStmt:                 q.revokeAPIKeyStmt,
+		setCVMListedStmt:                 q.setCVMListedStmt,
 		setCVMStateStmt:                  q.setCVMStateStmt,
 		setEventRecordedStmt:             q.setEventRecordedStmt,
 		setHistoryHeadStmt:               q.setHistoryHeadStmt,
 		setHistoryPublicStmt:             q.setHistoryPublicStmt,
 		setIdempotencyResultStmt:         q.setIdempotencyResultStmt,
+		setPowerStateStmt:                q.setPowerStateStmt,
 		setRolloutStmt:                   q.setRolloutStmt,
 		setRolloutTargetStmt:             q.setRolloutTargetStmt,
 		setUpdateNoteStmt:                q.setUpdateNoteStmt,
+		setUpdateRestingStmt:             q.setUpdateRestingStmt,
+		setUpdateShutdownStmt:            q.setUpdateShutdownStmt,
 		setUpdateStateStmt:               q.setUpdateStateStmt,
 		setWorkspaceNonceStmt:            q.setWorkspaceNonceStmt,
 		updateEventsBetweenStmt:          q.updateEventsBetweenStmt,

@@ -132,7 +132,7 @@ func (q *Queries) PageRevisions(ctx context.Context, iD string, limit int64) ([]
 }
 
 const pageUpdates = `-- name: PageUpdates :many
-SELECT id, cvm_id, kind, state, reason, correlation_id, compose_hash, from_revision_id, tx_hash, block_number, error, created_by, created_at, expires_at, state_since, finished_at, version FROM updates WHERE id > ?1 ORDER BY id LIMIT ?2
+SELECT id, cvm_id, kind, state, reason, correlation_id, compose_hash, from_revision_id, tx_hash, block_number, error, created_by, created_at, expires_at, state_since, finished_at, version, approved_at, resting_status, cancelled_by, shutdown_timeout, allow_force_stop FROM updates WHERE id > ?1 ORDER BY id LIMIT ?2
 `
 
 func (q *Queries) PageUpdates(ctx context.Context, iD string, limit int64) ([]Update, error) {
@@ -162,6 +162,11 @@ func (q *Queries) PageUpdates(ctx context.Context, iD string, limit int64) ([]Up
 			&i.StateSince,
 			&i.FinishedAt,
 			&i.Version,
+			&i.ApprovedAt,
+			&i.RestingStatus,
+			&i.CancelledBy,
+			&i.ShutdownTimeout,
+			&i.AllowForceStop,
 		); err != nil {
 			return nil, err
 		}

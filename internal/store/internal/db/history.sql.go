@@ -109,7 +109,7 @@ func (q *Queries) ListHistoryEntries(ctx context.Context, arg ListHistoryEntries
 }
 
 const listUnrecordedEvents = `-- name: ListUnrecordedEvents :many
-SELECT update_events.update_id, update_events.seq, update_events.from_state, update_events.to_state, update_events.reason, update_events.actor, update_events.created_at, update_events.history_seq, updates.id, updates.cvm_id, updates.kind, updates.state, updates.reason, updates.correlation_id, updates.compose_hash, updates.from_revision_id, updates.tx_hash, updates.block_number, updates.error, updates.created_by, updates.created_at, updates.expires_at, updates.state_since, updates.finished_at, updates.version, cvms.id, cvms.hash_id, cvms.vm_uuid, cvms.workspace_id, cvms.app_id, cvms.name, cvms.instance_id, cvms.node_id, cvms.kms_id, cvms.status, cvms.revision_id, cvms.active_update_id, cvms.image, cvms.instance_type, cvms.vcpu, cvms.memory_mb, cvms.disk_gb, cvms.listed, cvms.encrypted_env, cvms.env_public_key, cvms.created_by, cvms.created_at, cvms.updated_at, cvms.deleted_at
+SELECT update_events.update_id, update_events.seq, update_events.from_state, update_events.to_state, update_events.reason, update_events.actor, update_events.created_at, update_events.history_seq, updates.id, updates.cvm_id, updates.kind, updates.state, updates.reason, updates.correlation_id, updates.compose_hash, updates.from_revision_id, updates.tx_hash, updates.block_number, updates.error, updates.created_by, updates.created_at, updates.expires_at, updates.state_since, updates.finished_at, updates.version, updates.approved_at, updates.resting_status, updates.cancelled_by, updates.shutdown_timeout, updates.allow_force_stop, cvms.id, cvms.hash_id, cvms.vm_uuid, cvms.workspace_id, cvms.app_id, cvms.name, cvms.instance_id, cvms.node_id, cvms.kms_id, cvms.status, cvms.revision_id, cvms.active_update_id, cvms.image, cvms.instance_type, cvms.vcpu, cvms.memory_mb, cvms.disk_gb, cvms.listed, cvms.encrypted_env, cvms.env_public_key, cvms.created_by, cvms.created_at, cvms.updated_at, cvms.deleted_at
 FROM update_events JOIN updates ON updates.id = update_events.update_id JOIN cvms ON cvms.id = updates.cvm_id
 WHERE update_events.history_seq = 0
 ORDER BY update_events.created_at, update_events.update_id, update_events.seq LIMIT ?1
@@ -157,6 +157,11 @@ func (q *Queries) ListUnrecordedEvents(ctx context.Context, limit int64) ([]List
 			&i.Update.StateSince,
 			&i.Update.FinishedAt,
 			&i.Update.Version,
+			&i.Update.ApprovedAt,
+			&i.Update.RestingStatus,
+			&i.Update.CancelledBy,
+			&i.Update.ShutdownTimeout,
+			&i.Update.AllowForceStop,
 			&i.CVM.ID,
 			&i.CVM.HashID,
 			&i.CVM.VMUUID,

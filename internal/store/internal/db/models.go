@@ -59,6 +59,11 @@ type CVM struct {
 	DeletedAt      *column.Time
 }
 
+type Claim struct {
+	Subject  string
+	ServerID string
+}
+
 type Document struct {
 	ComposeHash appcompose.ComposeHash
 	Bytes       []byte
@@ -90,6 +95,35 @@ type IdempotencyKey struct {
 	MediaType   string
 	Body        []byte
 	ExpiresAt   column.Time
+}
+
+type PowerEvent struct {
+	OperationID string
+	Seq         int64
+	FromState   column.PowerState
+	ToState     column.PowerState
+	Reason      string
+	Actor       string
+	CreatedAt   column.Time
+}
+
+type PowerOperation struct {
+	ID              string
+	CVMID           int64
+	Kind            column.PowerKind
+	State           column.PowerState
+	Reason          string
+	CorrelationID   string
+	Force           bool
+	ShutdownTimeout int64
+	AllowForceStop  bool
+	RestingStatus   string
+	Error           string
+	CreatedBy       string
+	CreatedAt       column.Time
+	StateSince      column.Time
+	FinishedAt      *column.Time
+	Version         int64
 }
 
 type Provision struct {
@@ -174,24 +208,35 @@ type RolloutTarget struct {
 	UpdatedAt      column.Time
 }
 
+type Server struct {
+	ID        string
+	JoinedAt  int64
+	ExpiresAt column.Time
+}
+
 type Update struct {
-	ID             string
-	CVMID          int64
-	Kind           column.UpdateKind
-	State          column.UpdateState
-	Reason         string
-	CorrelationID  string
-	ComposeHash    appcompose.ComposeHash
-	FromRevisionID string
-	TxHash         string
-	BlockNumber    int64
-	Error          string
-	CreatedBy      string
-	CreatedAt      column.Time
-	ExpiresAt      column.Time
-	StateSince     column.Time
-	FinishedAt     *column.Time
-	Version        int64
+	ID              string
+	CVMID           int64
+	Kind            column.UpdateKind
+	State           column.UpdateState
+	Reason          string
+	CorrelationID   string
+	ComposeHash     appcompose.ComposeHash
+	FromRevisionID  string
+	TxHash          string
+	BlockNumber     int64
+	Error           string
+	CreatedBy       string
+	CreatedAt       column.Time
+	ExpiresAt       column.Time
+	StateSince      column.Time
+	FinishedAt      *column.Time
+	Version         int64
+	ApprovedAt      column.Time
+	RestingStatus   string
+	CancelledBy     string
+	ShutdownTimeout int64
+	AllowForceStop  bool
 }
 
 type UpdateEvent struct {

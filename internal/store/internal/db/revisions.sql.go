@@ -58,7 +58,7 @@ func (q *Queries) GetCVMOfRevision(ctx context.Context, id string) (CVM, error) 
 }
 
 const listRevisions = `-- name: ListRevisions :many
-SELECT revisions.id, revisions.app_id, revisions.cvm_id, revisions.update_id, revisions.compose_hash, revisions.operation_type, revisions.created_by, revisions.tx_hash, revisions.block_number, revisions.created_at, revisions.owner, cvms.id, cvms.hash_id, cvms.vm_uuid, cvms.workspace_id, cvms.app_id, cvms.name, cvms.instance_id, cvms.node_id, cvms.kms_id, cvms.status, cvms.revision_id, cvms.active_update_id, cvms.image, cvms.instance_type, cvms.vcpu, cvms.memory_mb, cvms.disk_gb, cvms.listed, cvms.encrypted_env, cvms.env_public_key, cvms.created_by, cvms.created_at, cvms.updated_at, cvms.deleted_at, updates.id, updates.cvm_id, updates.kind, updates.state, updates.reason, updates.correlation_id, updates.compose_hash, updates.from_revision_id, updates.tx_hash, updates.block_number, updates.error, updates.created_by, updates.created_at, updates.expires_at, updates.state_since, updates.finished_at, updates.version
+SELECT revisions.id, revisions.app_id, revisions.cvm_id, revisions.update_id, revisions.compose_hash, revisions.operation_type, revisions.created_by, revisions.tx_hash, revisions.block_number, revisions.created_at, revisions.owner, cvms.id, cvms.hash_id, cvms.vm_uuid, cvms.workspace_id, cvms.app_id, cvms.name, cvms.instance_id, cvms.node_id, cvms.kms_id, cvms.status, cvms.revision_id, cvms.active_update_id, cvms.image, cvms.instance_type, cvms.vcpu, cvms.memory_mb, cvms.disk_gb, cvms.listed, cvms.encrypted_env, cvms.env_public_key, cvms.created_by, cvms.created_at, cvms.updated_at, cvms.deleted_at, updates.id, updates.cvm_id, updates.kind, updates.state, updates.reason, updates.correlation_id, updates.compose_hash, updates.from_revision_id, updates.tx_hash, updates.block_number, updates.error, updates.created_by, updates.created_at, updates.expires_at, updates.state_since, updates.finished_at, updates.version, updates.approved_at, updates.resting_status, updates.cancelled_by, updates.shutdown_timeout, updates.allow_force_stop
 FROM revisions JOIN cvms ON cvms.id = revisions.cvm_id JOIN updates ON updates.id = revisions.update_id
 WHERE revisions.app_id = ?1
 ORDER BY revisions.created_at DESC, revisions.id DESC LIMIT ?2 OFFSET ?3
@@ -133,6 +133,11 @@ func (q *Queries) ListRevisions(ctx context.Context, appID string, limit int64, 
 			&i.Update.StateSince,
 			&i.Update.FinishedAt,
 			&i.Update.Version,
+			&i.Update.ApprovedAt,
+			&i.Update.RestingStatus,
+			&i.Update.CancelledBy,
+			&i.Update.ShutdownTimeout,
+			&i.Update.AllowForceStop,
 		); err != nil {
 			return nil, err
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 const findCandidate = `-- name: FindCandidate :one
-SELECT id, cvm_id, kind, state, reason, correlation_id, compose_hash, from_revision_id, tx_hash, block_number, error, created_by, created_at, expires_at, state_since, finished_at, version FROM updates WHERE cvm_id = ?1 AND state = 'awaiting_approval'
+SELECT id, cvm_id, kind, state, reason, correlation_id, compose_hash, from_revision_id, tx_hash, block_number, error, created_by, created_at, expires_at, state_since, finished_at, version, approved_at, resting_status, cancelled_by, shutdown_timeout, allow_force_stop FROM updates WHERE cvm_id = ?1 AND state = 'awaiting_approval'
 `
 
 // The one open candidate of a CVM.
@@ -38,12 +38,17 @@ func (q *Queries) FindCandidate(ctx context.Context, cvmID int64) (Update, error
 		&i.StateSince,
 		&i.FinishedAt,
 		&i.Version,
+		&i.ApprovedAt,
+		&i.RestingStatus,
+		&i.CancelledBy,
+		&i.ShutdownTimeout,
+		&i.AllowForceStop,
 	)
 	return i, err
 }
 
 const findLatestByHash = `-- name: FindLatestByHash :one
-SELECT id, cvm_id, kind, state, reason, correlation_id, compose_hash, from_revision_id, tx_hash, block_number, error, created_by, created_at, expires_at, state_since, finished_at, version FROM updates WHERE cvm_id = ?1 AND compose_hash = ?2 ORDER BY created_at DESC, id DESC LIMIT 1
+SELECT id, cvm_id, kind, state, reason, correlation_id, compose_hash, from_revision_id, tx_hash, block_number, error, created_by, created_at, expires_at, state_since, finished_at, version, approved_at, resting_status, cancelled_by, shutdown_timeout, allow_force_stop FROM updates WHERE cvm_id = ?1 AND compose_hash = ?2 ORDER BY created_at DESC, id DESC LIMIT 1
 `
 
 // The newest update of a CVM to this document, whatever its state.
@@ -68,12 +73,17 @@ func (q *Queries) FindLatestByHash(ctx context.Context, cVMID int64, composeHash
 		&i.StateSince,
 		&i.FinishedAt,
 		&i.Version,
+		&i.ApprovedAt,
+		&i.RestingStatus,
+		&i.CancelledBy,
+		&i.ShutdownTimeout,
+		&i.AllowForceStop,
 	)
 	return i, err
 }
 
 const getUpdate = `-- name: GetUpdate :one
-SELECT id, cvm_id, kind, state, reason, correlation_id, compose_hash, from_revision_id, tx_hash, block_number, error, created_by, created_at, expires_at, state_since, finished_at, version FROM updates WHERE id = ?1
+SELECT id, cvm_id, kind, state, reason, correlation_id, compose_hash, from_revision_id, tx_hash, block_number, error, created_by, created_at, expires_at, state_since, finished_at, version, approved_at, resting_status, cancelled_by, shutdown_timeout, allow_force_stop FROM updates WHERE id = ?1
 `
 
 func (q *Queries) GetUpdate(ctx context.Context, id string) (Update, error) {
@@ -97,6 +107,11 @@ func (q *Queries) GetUpdate(ctx context.Context, id string) (Update, error) {
 		&i.StateSince,
 		&i.FinishedAt,
 		&i.Version,
+		&i.ApprovedAt,
+		&i.RestingStatus,
+		&i.CancelledBy,
+		&i.ShutdownTimeout,
+		&i.AllowForceStop,
 	)
 	return i, err
 }
@@ -137,25 +152,30 @@ func (q *Queries) InsertFirstUpdateEvents(ctx context.Context, arg InsertFirstUp
 
 const insertUpdate = `-- name: InsertUpdate :exec
 INSERT INTO updates (id, cvm_id, kind, state, reason, correlation_id, compose_hash, from_revision_id, tx_hash,
-                     block_number, error, created_by, created_at, expires_at, state_since, finished_at, version)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, '', ?11, ?12, ?13, ?12, ?14, 1)
+                     block_number, error, created_by, created_at, expires_at, state_since, finished_at, version,
+                     approved_at, resting_status, shutdown_timeout, allow_force_stop)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, '', ?11, ?12, ?13, ?12, ?14, 1, ?15, ?16, ?17, ?18)
 `
 
 type InsertUpdateParams struct {
-	ID             string
-	CVMID          int64
-	Kind           column.UpdateKind
-	State          column.UpdateState
-	Reason         string
-	CorrelationID  string
-	ComposeHash    appcompose.ComposeHash
-	FromRevisionID string
-	TxHash         string
-	BlockNumber    int64
-	CreatedBy      string
-	CreatedAt      column.Time
-	ExpiresAt      column.Time
-	FinishedAt     *column.Time
+	ID              string
+	CVMID           int64
+	Kind            column.UpdateKind
+	State           column.UpdateState
+	Reason          string
+	CorrelationID   string
+	ComposeHash     appcompose.ComposeHash
+	FromRevisionID  string
+	TxHash          string
+	BlockNumber     int64
+	CreatedBy       string
+	CreatedAt       column.Time
+	ExpiresAt       column.Time
+	FinishedAt      *column.Time
+	ApprovedAt      column.Time
+	RestingStatus   string
+	ShutdownTimeout int64
+	AllowForceStop  bool
 }
 
 func (q *Queries) InsertUpdate(ctx context.Context, arg InsertUpdateParams) error {
@@ -174,6 +194,10 @@ func (q *Queries) InsertUpdate(ctx context.Context, arg InsertUpdateParams) erro
 		arg.CreatedAt,
 		arg.ExpiresAt,
 		arg.FinishedAt,
+		arg.ApprovedAt,
+		arg.RestingStatus,
+		arg.ShutdownTimeout,
+		arg.AllowForceStop,
 	)
 	return err
 }
@@ -222,7 +246,7 @@ func (q *Queries) LastOutcome(ctx context.Context, cvmID int64) (column.UpdateSt
 }
 
 const listOpenUpdates = `-- name: ListOpenUpdates :many
-SELECT id, cvm_id, kind, state, reason, correlation_id, compose_hash, from_revision_id, tx_hash, block_number, error, created_by, created_at, expires_at, state_since, finished_at, version FROM updates
+SELECT id, cvm_id, kind, state, reason, correlation_id, compose_hash, from_revision_id, tx_hash, block_number, error, created_by, created_at, expires_at, state_since, finished_at, version, approved_at, resting_status, cancelled_by, shutdown_timeout, allow_force_stop FROM updates
 WHERE state IN ('awaiting_approval', 'approved', 'rolling_out', 'verifying', 'rolling_back')
 ORDER BY id
 `
@@ -255,6 +279,11 @@ func (q *Queries) ListOpenUpdates(ctx context.Context) ([]Update, error) {
 			&i.StateSince,
 			&i.FinishedAt,
 			&i.Version,
+			&i.ApprovedAt,
+			&i.RestingStatus,
+			&i.CancelledBy,
+			&i.ShutdownTimeout,
+			&i.AllowForceStop,
 		); err != nil {
 			return nil, err
 		}
@@ -306,7 +335,7 @@ func (q *Queries) ListUpdateEvents(ctx context.Context, updateID string) ([]Upda
 }
 
 const listUpdates = `-- name: ListUpdates :many
-SELECT id, cvm_id, kind, state, reason, correlation_id, compose_hash, from_revision_id, tx_hash, block_number, error, created_by, created_at, expires_at, state_since, finished_at, version FROM updates WHERE cvm_id = ?1 ORDER BY created_at DESC, id DESC LIMIT ?2
+SELECT id, cvm_id, kind, state, reason, correlation_id, compose_hash, from_revision_id, tx_hash, block_number, error, created_by, created_at, expires_at, state_since, finished_at, version, approved_at, resting_status, cancelled_by, shutdown_timeout, allow_force_stop FROM updates WHERE cvm_id = ?1 ORDER BY created_at DESC, id DESC LIMIT ?2
 `
 
 func (q *Queries) ListUpdates(ctx context.Context, cVMID int64, limit int64) ([]Update, error) {
@@ -336,6 +365,11 @@ func (q *Queries) ListUpdates(ctx context.Context, cVMID int64, limit int64) ([]
 			&i.StateSince,
 			&i.FinishedAt,
 			&i.Version,
+			&i.ApprovedAt,
+			&i.RestingStatus,
+			&i.CancelledBy,
+			&i.ShutdownTimeout,
+			&i.AllowForceStop,
 		); err != nil {
 			return nil, err
 		}
@@ -380,20 +414,23 @@ func (q *Queries) SetUpdateNote(ctx context.Context, arg SetUpdateNoteParams) (i
 
 const setUpdateState = `-- name: SetUpdateState :execrows
 UPDATE updates SET state = ?3, reason = ?4, tx_hash = ?5, block_number = ?6, error = ?7, state_since = ?8,
-                   finished_at = ?9, version = version + 1
+                   finished_at = ?9, approved_at = ?10, resting_status = ?11, cancelled_by = ?12, version = version + 1
 WHERE id = ?1 AND version = ?2
 `
 
 type SetUpdateStateParams struct {
-	ID          string
-	Version     int64
-	State       column.UpdateState
-	Reason      string
-	TxHash      string
-	BlockNumber int64
-	Error       string
-	StateSince  column.Time
-	FinishedAt  *column.Time
+	ID            string
+	Version       int64
+	State         column.UpdateState
+	Reason        string
+	TxHash        string
+	BlockNumber   int64
+	Error         string
+	StateSince    column.Time
+	FinishedAt    *column.Time
+	ApprovedAt    column.Time
+	RestingStatus string
+	CancelledBy   string
 }
 
 func (q *Queries) SetUpdateState(ctx context.Context, arg SetUpdateStateParams) (int64, error) {
@@ -407,6 +444,9 @@ func (q *Queries) SetUpdateState(ctx context.Context, arg SetUpdateStateParams) 
 		arg.Error,
 		arg.StateSince,
 		arg.FinishedAt,
+		arg.ApprovedAt,
+		arg.RestingStatus,
+		arg.CancelledBy,
 	)
 	if err != nil {
 		return 0, err
