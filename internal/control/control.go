@@ -130,6 +130,9 @@ func New(config Config) (*Service, error) {
 	if config.Timeouts == (Timeouts{}) {
 		config.Timeouts = DefaultTimeouts()
 	}
+	if config.Timeouts.Progress == 0 {
+		config.Timeouts.Progress = DefaultTimeouts().Progress
+	}
 	return &Service{
 		store:    config.Store,
 		queue:    config.Queue,

@@ -11,7 +11,7 @@ import (
 // settleAllPower runs every power operation to its end.
 func (h *harness) settleAllPower() {
 	h.t.Helper()
-	for range 100 {
+	for range 1000 {
 		open, err := h.store.Read().ListOpenPower(context.Background())
 		must(h.t, err)
 		if len(open) == 0 {

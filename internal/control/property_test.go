@@ -391,9 +391,7 @@ func (w *world) heal() {
 	for _, u := range w.open() {
 		w.settleSlowly(u.ID)
 	}
-	for _, op := range w.openPower() {
-		w.settlePower(op.ID)
-	}
+	w.settleAllPower()
 	w.node.tick() // guests that were asked to shut down and left alone do so now
 	if open := w.openPower(); len(open) > 0 {
 		w.rt.Fatalf("%s %s is stuck in %s: %s", open[0].Kind, open[0].ID, open[0].State, open[0].Reason)

@@ -115,7 +115,7 @@ func TestMethods(t *testing.T) {
 	h := newHarness(t)
 	id := h.create("my-app", "PHALA")
 	for _, tt := range []struct{ method, path, allow string }{
-		{"POST", base + "/cvms/" + id, "GET, HEAD, OPTIONS"},
+		{"POST", base + "/cvms/" + id, "DELETE, GET, HEAD, OPTIONS"},
 		{"DELETE", base + "/cvms/" + id + "/docker-compose", "OPTIONS, PATCH"},
 		{"GET", base + "/cvms/provision", "OPTIONS, POST"},
 		{"PUT", "/healthz", "GET, HEAD, OPTIONS"},

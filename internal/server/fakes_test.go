@@ -259,5 +259,11 @@ func (n *fakeNode) Logs(ctx context.Context, _ string, options runtime.LogOption
 	return io.NopCloser(strings.NewReader("")), nil
 }
 
-func (n *fakeNode) Remove(context.Context, string) error { return nil }
-func (n *fakeNode) Close() error                         { return nil }
+func (n *fakeNode) Remove(_ context.Context, id string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.cvms, id)
+	return nil
+}
+
+func (n *fakeNode) Close() error { return nil }

@@ -348,10 +348,14 @@ func (h *harness) settle(id string) {
 	for range 50 {
 		cvm, err := h.domain.Service.CVM(ctx, p, id)
 		must(h.t, err)
-		if cvm.Active == nil {
+		switch {
+		case !cvm.Busy():
 			return
+		case cvm.Power != nil:
+			_, err = h.domain.AdvancePower(ctx, cvm.Power.ID)
+		default:
+			_, err = h.domain.Advance(ctx, cvm.Active.ID)
 		}
-		_, err = h.domain.Advance(ctx, cvm.Active.ID)
 		must(h.t, err)
 	}
 	h.t.Fatalf("the operation of CVM %s does not end", id)

@@ -51,6 +51,8 @@ const statusClientGone = 499
 type plainError struct {
 	Detail    string `json:"detail"`
 	RequestID string `json:"request_id,omitempty"`
+	// CorrelationID names the operation that is in the way.
+	CorrelationID string `json:"correlation_id,omitempty"`
 }
 
 // fail answers with an error. It is the one place where errors become HTTP.
@@ -97,6 +99,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, c *call, err error
 		body := plainError{Detail: p.Message}
 		if how.status >= http.StatusInternalServerError {
 			body.RequestID = c.requestID
+		}
+		for _, d := range p.Details {
+			if id, ok := d.Value.(string); ok && d.Field == "correlation_id" {
+				body.CorrelationID = id
+			}
 		}
 		s.json(w, how.status, body)
 		return

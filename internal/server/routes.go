@@ -3,6 +3,8 @@ package server
 import (
 	"net/http"
 	"slices"
+
+	"github.com/lockstep-cvm/lockstep/internal/store/column"
 )
 
 // Base is the path in front of every operation of the API.
@@ -43,6 +45,18 @@ var operations = []operation{
 	// Clients fetch addresses of logs without their API key: these two look for a token too.
 	{Route{"GET", consoleLogPattern}, true, (*Server).consoleLog},
 	{Route{"GET", containerLogPattern}, true, (*Server).containerLog},
+
+	{Route{"POST", Base + "/cvms/{id}/start"}, false, power(column.PowerStart)},
+	{Route{"POST", Base + "/cvms/{id}/stop"}, false, power(column.PowerStop)},
+	{Route{"POST", Base + "/cvms/{id}/shutdown"}, false, (*Server).shutdown},
+	{Route{"POST", Base + "/cvms/{id}/restart"}, false, (*Server).restart},
+	{Route{"DELETE", Base + "/cvms/{id}"}, false, (*Server).deleteCVM},
+	{Route{"POST", Base + "/cvms/batch-stop"}, false, (*Server).batchStop},
+	{Route{"PATCH", Base + "/cvms/{id}/name"}, false, (*Server).rename},
+	{Route{"PATCH", Base + "/cvms/{id}/listed"}, false, (*Server).setListed},
+	{Route{"GET", Base + "/cvms/{id}/operations"}, false, (*Server).listOperations},
+	{Route{"GET", Base + "/cvms/{id}/operation-status"}, false, (*Server).operationStatus},
+	{Route{"POST", Base + "/cvms/{id}/operations/cancel"}, false, (*Server).cancelOperation},
 
 	{Route{"POST", Base + "/cvms/{id}/replicas"}, false, (*Server).replicate},
 	{Route{"GET", Base + "/apps"}, false, (*Server).listApps},

@@ -51,6 +51,15 @@ type Domain interface {
 	Commit(ctx context.Context, p control.Principal, request api.CommitRequest) (*control.CVM, error)
 	UpdateCompose(ctx context.Context, p control.Principal, identifier string, request control.ComposeUpdate) (control.Outcome, error)
 
+	Power(ctx context.Context, p control.Principal, identifier string, request control.PowerRequest) (*control.CVM, error)
+	DeleteCVM(ctx context.Context, p control.Principal, identifier string) error
+	BatchStop(ctx context.Context, p control.Principal, identifiers []string) (control.Stopped, error)
+	Rename(ctx context.Context, p control.Principal, identifier, name string) error
+	SetListed(ctx context.Context, p control.Principal, identifier string, listed bool) (*control.CVM, error)
+	Operations(ctx context.Context, p control.Principal, identifier string, query control.OperationsQuery) (*control.OperationsPage, error)
+	OperationStatus(ctx context.Context, p control.Principal, identifier string) (active *control.Operation, cancellable bool, err error)
+	CancelOperation(ctx context.Context, p control.Principal, identifier string) (control.Cancelled, error)
+
 	App(ctx context.Context, p control.Principal, appID string) (*control.App, error)
 	Replicate(ctx context.Context, p control.Principal, identifier string, request api.ReplicateRequest, prepareOnly bool) (*control.CVM, error)
 	ReplicateOfApp(ctx context.Context, p control.Principal, appID, vmUUID string, request api.ReplicateRequest, prepareOnly bool) (*control.CVM, error)

@@ -112,7 +112,7 @@ func cvmState(cvm *control.CVM, now time.Time) api.CVMState {
 		state.BootError = optional(live.BootError)
 		state.ShutdownProgress = optional(live.ShutdownProgress)
 	}
-	if state.BootError == nil && cvm.Active == nil {
+	if state.BootError == nil && !cvm.Busy() {
 		state.BootError = optional(cvm.LastError) // the node forgot it when the previous revision started
 	}
 	return state

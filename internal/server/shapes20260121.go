@@ -28,7 +28,7 @@ func cvm20260121(cvm *control.CVM, p control.Principal) api.CVM {
 		KMSType:           kmsType(cvm.KMS.Type),
 		KMSInfo:           kms20260121(cvm),
 		Status:            api.CVMStatus(cvm.Status()),
-		InProgress:        cvm.Active != nil,
+		InProgress:        cvm.Busy(),
 		Progress:          progress20260121(cvm),
 		ComposeHash:       &composeHash,
 		DockerComposeHash: &dockerHash,
@@ -119,17 +119,16 @@ func kmsType(t api.KMSType) *api.KMSType {
 	return nil
 }
 
-// progress20260121 is the operation under way. Whatever it is, it ends with the CVM running; the clients
-// only look whether there is a target.
+// progress20260121 is the operation under way. The clients only look whether there is a target.
 func progress20260121(cvm *control.CVM) *api.CVMProgress {
-	if cvm.Active == nil {
+	if !cvm.Busy() {
 		return nil
 	}
-	target := string(api.StatusRunning)
+	target, correlation := cvm.Target(), cvm.CorrelationID()
 	return &api.CVMProgress{
 		Target: &target,
-		// The row was last written when the update took the CVM over; the update itself may be days older.
+		// The row was last written when the operation took the CVM over; an update may be days older.
 		StartedAt:     timestamp(cvm.Row.UpdatedAt.Time),
-		CorrelationID: &cvm.Active.CorrelationID,
+		CorrelationID: &correlation,
 	}
 }

@@ -16,10 +16,15 @@ func (s *Server) updateDockerCompose(w http.ResponseWriter, r *http.Request, c *
 	if err != nil {
 		return err
 	}
+	shutdown, err := shutdownQuery(r.URL.Query())
+	if err != nil {
+		return err
+	}
 	outcome, err := s.domain.UpdateCompose(r.Context(), c.principal, c.params["id"], control.ComposeUpdate{
 		YAML:            yaml,
 		ComposeHash:     r.Header.Get(api.HeaderComposeHash),
 		TransactionHash: r.Header.Get(api.HeaderTransactionHash),
+		Shutdown:        shutdown,
 	})
 	if err != nil {
 		return err

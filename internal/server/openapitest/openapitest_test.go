@@ -51,6 +51,8 @@ func TestCheck(t *testing.T) {
 		{name: "a wrong method without Allow", method: "DELETE", path: "/healthz", status: 405, body: `{"detail":"no"}`, drop: "Allow", want: "Allow"},
 		{name: "a preflight", method: "OPTIONS", path: "/api/v1/kms", status: 204},
 		{name: "a preflight with a body", method: "OPTIONS", path: "/api/v1/kms", status: 204, body: "x", want: "OPTIONS"},
+		{name: "an answer without a body", method: "DELETE", path: "/api/v1/cvms/x", status: 204, drop: "Content-Type"},
+		{name: "an answer that should have none", method: "DELETE", path: "/api/v1/cvms/x", status: 204, body: "x", drop: "Content-Type", want: "want none"},
 		{name: "a HEAD has no body", method: "HEAD", path: "/api/v1/kms/x", status: 200},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
