@@ -130,9 +130,6 @@ func (s *Service) inLine(ctx context.Context, cvmID int64) (*store.PowerOperatio
 // unless it has been taken down since.
 func (p *powerStep) leftBehind(ctx context.Context) (string, error) {
 	status, err := statusOf(ctx, p.cvm)
-	if errors.Is(err, runtime.ErrUnreachable) {
-		return "", nil // the next operation will see
-	}
 	if err != nil {
 		return "", err
 	}

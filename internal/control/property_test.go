@@ -303,7 +303,7 @@ func (w *world) checkRest(row store.CVM) {
 	if row.Status == StatusStopped && on.state != runtime.StateStopped {
 		w.rt.Fatalf("CVM %s is said to be stopped, its node has %s", row.Name, on.state)
 	}
-	if row.Status != StatusRunning || on.state == runtime.StateStopping && w.unwilling(row.ID) {
+	if row.Status != StatusRunning || on.state != runtime.StateRunning && w.unwilling(row.ID) {
 		return
 	}
 	revision, err := w.store.Read().GetRevision(context.Background(), row.RevisionID)
@@ -313,7 +313,8 @@ func (w *world) checkRest(row store.CVM) {
 	}
 }
 
-// unwilling reports whether a guest was asked to shut down, did not, and was left alone: it may still do so.
+// unwilling reports whether a guest may have been asked to shut down, did not, and was left alone: it may still
+// do so.
 func (w *world) unwilling(cvmID int64) bool {
 	ops, err := w.store.Read().OlderPowerOperations(context.Background(), store.OlderPowerOperationsParams{
 		CVMID: cvmID, Until: farFuture, BeforeAt: farFuture, Kinds: allKinds, Most: 1000,

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lockstep-cvm/lockstep"
+	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/examples"
 )
 
@@ -88,6 +90,25 @@ func TestOfficialCLI(t *testing.T) {
 	t.Run("deploy with the other on-chain KMS", func(t *testing.T) {
 		phala.deploy(t, "cli-base", "--kms", "base", "--private-key", cloud.OwnerKey, "--rpc-url", cloud.RPCURL)
 	})
+	t.Run("start, stop, restart and delete", func(t *testing.T) {
+		phala.deploy(t, "cli-power")
+		client := cloud.client(t)
+		for _, step := range []struct {
+			args []string
+			want api.CVMStatus
+		}{
+			{[]string{"cvms", "stop", "cli-power"}, api.StatusStopped},
+			{[]string{"cvms", "start", "cli-power"}, api.StatusRunning},
+			{[]string{"cvms", "restart", "cli-power"}, api.StatusRunning},
+		} {
+			phala.ok(t, step.args...)
+			awaitStatus(t, client, "cli-power", step.want)
+		}
+		phala.ok(t, "cvms", "delete", "cli-power", "-y")
+		if out, err := phala.run(t, "cvms", "get", "cli-power", "--json"); err == nil {
+			t.Errorf("it is still there: %s", out)
+		}
+	})
 	t.Run("deploy without a key", func(t *testing.T) {
 		out, err := phala.run(t, "deploy", "-n", "cli-nokey", "-c", phala.composeFile, "--kms", "ethereum", "--json")
 		if err == nil {
@@ -163,6 +184,20 @@ func (p *phala) json(t *testing.T, into any, args ...string) {
 	if err := json.NewDecoder(strings.NewReader(out[begin:])).Decode(into); err != nil {
 		t.Fatalf("phala %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
+}
+
+// awaitStatus follows the event stream until the CVM is in a state.
+func awaitStatus(t *testing.T, client *lockstep.Client, cvm string, want api.CVMStatus) {
+	t.Helper()
+	for event, err := range client.WatchCVMState(withPatience(t), cvm, lockstep.WatchOptions{Target: want}) {
+		if err != nil {
+			t.Fatalf("watch %s: %v", cvm, err)
+		}
+		if event.Name == api.EventComplete {
+			return
+		}
+	}
+	t.Fatalf("the watch of %s ended before it was %s", cvm, want)
 }
 
 var appIDForm = regexp.MustCompile(`^[0-9a-f]{40}$`)
