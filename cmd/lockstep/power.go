@@ -45,7 +45,9 @@ func newPower() []*cobra.Command {
 
 	var start powerFlags
 	starting := powerCommand("start CVM", "Boot a CVM with the document that it ran last", "The app's contract is asked whether the document may boot.", &start,
-		func(ctx context.Context, client *lockstep.Client, cvm string) (*api.VM, error) { return client.StartCVM(ctx, cvm) })
+		func(ctx context.Context, client *lockstep.Client, cvm string) (*api.VM, error) {
+			return client.StartCVM(ctx, cvm)
+		})
 	return []*cobra.Command{starting, stopping, restarting, newDelete()}
 }
 

@@ -344,4 +344,59 @@ func updateAMixedFleet(t *testing.T, databaseURL string) {
 		f.until("tdx-on", func(now *control.CVM) bool { return now.Active == nil })
 		f.check("tdx-on", version("3"), dstackNode)
 	})
+	t.Run("cancelled", func(t *testing.T) {
+		struck := f.host.vmm.Faults().Add(vmmtest.Fault{Method: vmmrpc.StartVM, Hold: true}).Struck()
+		done := make(chan error, 1)
+		go func() { done <- f.update(ctx, "tdx-on", version("6")) }()
+		<-struck
+		if result, err := f.client.CancelOperation(ctx, "tdx-on"); err != nil || !result.Cancelled {
+			t.Fatalf("cancel: %+v, %v", result, err)
+		}
+		f.host.restart()
+		if failed := new(lockstep.RolloutError); !errors.As(<-done, &failed) {
+			t.Error("the update that was cancelled came to run")
+		}
+		f.until("tdx-on", func(now *control.CVM) bool { return !now.Busy() })
+		f.check("tdx-on", version("3"), dstackNode)
+	})
+	t.Run("power", func(t *testing.T) {
+		shutdown := func(ctx context.Context, cvm string) (*api.VM, error) {
+			return f.client.ShutdownCVM(ctx, cvm, api.ShutdownOptions{})
+		}
+		restart := func(ctx context.Context, cvm string) (*api.VM, error) {
+			return f.client.RestartCVM(ctx, cvm, api.RestartRequest{})
+		}
+		for _, step := range []struct {
+			call func(context.Context, string) (*api.VM, error)
+			want string
+		}{
+			{f.client.StopCVM, control.StatusStopped}, {f.client.StartCVM, control.StatusRunning}, {shutdown, control.StatusStopped},
+			{restart, control.StatusRunning}, {restart, control.StatusRunning},
+		} {
+			for _, name := range []string{"tdx-on", "sim-off"} {
+				vm, err := step.call(ctx, name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				f.until(name, func(now *control.CVM) bool { return !now.Busy() })
+				if now := f.cvm(name); now.Status() != step.want {
+					t.Fatalf("%s was %s and is %s, want %s", name, vm.Status, now.Status(), step.want)
+				}
+			}
+		}
+		f.check("tdx-on", version("3"), dstackNode)
+		f.check("sim-off", version("2"), simNode)
+	})
+	t.Run("deleted", func(t *testing.T) {
+		for _, name := range []string{"tdx-on", "sim-off"} {
+			cvm := f.cvm(name)
+			if err := f.client.DeleteCVM(ctx, name); err != nil {
+				t.Fatal(err)
+			}
+			_, err := runtime.Await(ctx, cvm.Node.Runtime, cvm.Row.VMUUID, 5*time.Millisecond, func(runtime.Status) bool { return false })
+			if !errors.Is(err, runtime.ErrNotFound) {
+				t.Errorf("%s: %v, want that its node does not know it any more", name, err)
+			}
+		}
+	})
 }

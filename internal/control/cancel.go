@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/lockstep-cvm/lockstep/internal/problem"
 	"github.com/lockstep-cvm/lockstep/internal/store"
@@ -59,7 +60,7 @@ func (s *Service) CancelOperation(ctx context.Context, p Principal, identifier s
 func (s *Service) cancelOnce(ctx context.Context, tx *store.Tx, p Principal, cvmID int64) (done Cancelled, owner string, err error) {
 	row, err := tx.GetCVM(ctx, cvmID)
 	if errors.Is(err, store.ErrNotFound) {
-		return done, "", cvmNotFound(fmt.Sprint(cvmID))
+		return done, "", cvmNotFound(strconv.FormatInt(cvmID, 10))
 	}
 	if err != nil {
 		return done, "", err

@@ -577,3 +577,79 @@ func TestNodeLostInTheMiddleOfAStop(t *testing.T) {
 	}
 	h.wantStatus(cvm, StatusStopped)
 }
+
+func TestStopInLineWaitsUntilItIsKnownWhatWasDone(t *testing.T) {
+	h := newHarness(t)
+	defer h.close()
+	cvm := h.create("waits-for-node", api.KMSPhala)
+	first, err := h.power(cvm, PowerRequest{Kind: column.PowerShutdown})
+	must(t, err)
+	_, err = h.service.AdvancePower(context.Background(), first.ID)
+	must(t, err)
+	h.node.tick() // it is down, and nobody knows
+	h.node.unreachable = true
+	stop, err := h.power(cvm, PowerRequest{Kind: column.PowerStop})
+	must(t, err)
+	_, err = h.service.AdvancePower(context.Background(), first.ID)
+	must(t, err)
+	if first = h.getPower(first.ID); first.State != column.PowerStopping || !strings.Contains(first.Reason, "waits for node") {
+		t.Errorf("it is %s: %s", first.State, first.Reason)
+	}
+	h.node.unreachable = false
+	h.settlePower(first.ID)
+	done, err := h.cancel(cvm) // the stop has its turn and did nothing yet
+	must(t, err)
+	if stop = h.getPower(stop.ID); !done.Cancelled || stop.State != column.PowerCancelled {
+		t.Errorf("got %+v, the stop is %s", done, stop.State)
+	}
+	h.wantStatus(cvm, StatusStopped)
+}
+
+func TestSweeperFindsPowerOperations(t *testing.T) {
+	h := newHarness(t)
+	defer h.close()
+	ctx := context.Background()
+	cvm := h.create("swept", api.KMSPhala)
+	op, err := h.power(cvm, PowerRequest{Kind: column.PowerStop})
+	must(t, err)
+	h.queue.power = nil // its job is lost
+	must(t, h.service.Sweep(ctx))
+	if len(h.queue.power) != 1 || h.queue.power[0] != op.ID {
+		t.Fatalf("jobs: %v, want one for %s", h.queue.power, op.ID)
+	}
+	h.settlePower(op.ID)
+	h.queue.power = nil
+	must(t, h.service.Sweep(ctx))
+	if len(h.queue.power) != 0 {
+		t.Errorf("jobs after its end: %v", h.queue.power)
+	}
+}
+
+// TestStopInLineGetsItsTurnAfterAnOlderProgram: one that ends an update does not know that something is in line.
+func TestStopInLineGetsItsTurnAfterAnOlderProgram(t *testing.T) {
+	h := newHarness(t)
+	defer h.close()
+	ctx := context.Background()
+	cvm := h.create("older-program", api.KMSPhala)
+	out, err := h.update(cvm, ComposeUpdate{YAML: yamlNumber(2)})
+	must(t, err)
+	h.step(out.Accepted.Update.ID)
+	stop, err := h.power(cvm, PowerRequest{Kind: column.PowerStop})
+	must(t, err)
+	if stop.State != column.PowerQueued {
+		t.Fatalf("the stop is %s", stop.State)
+	}
+	_, err = h.store.WriteDB().ExecContext(ctx, `UPDATE updates SET state = 'rolled_back', reason = 'r', finished_at = 1`)
+	must(t, err)
+	_, err = h.store.WriteDB().ExecContext(ctx, `UPDATE cvms SET active_update_id = '', status = 'running'`)
+	must(t, err)
+	must(t, h.service.Sweep(ctx))
+	for _, id := range h.queue.power {
+		_, err := h.service.AdvancePower(ctx, id)
+		must(t, err)
+	}
+	if after := h.settlePower(stop.ID); after.State != column.PowerSucceeded {
+		t.Errorf("the stop ended %s: %s", after.State, after.Reason)
+	}
+	h.wantStatus(cvm, StatusStopped)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/internal/problem"
@@ -38,13 +39,20 @@ func (s *Service) Power(ctx context.Context, p Principal, identifier string, req
 			return nil, err
 		}
 	}
-	if _, err := s.beginPower(ctx, p, row, request); err != nil {
+	op, err := s.beginPower(ctx, p, row, request)
+	if err != nil {
 		return nil, err
 	}
 	if row, err = s.store.Read().GetAnyCVM(ctx, row.ID); err != nil {
 		return nil, err
 	}
-	return s.view(ctx, row, false)
+	shown, err := s.view(ctx, row, false)
+	if err != nil {
+		return nil, err
+	}
+	// The operation may have come to its end since; the answer is about how it began.
+	shown.Active, shown.Power, shown.Row.Status = nil, op, statusWhilePower(op.Kind)
+	return shown, nil
 }
 
 // mayBoot refuses at once what could not boot. That the chain cannot be read is no refusal: the operation
@@ -184,7 +192,7 @@ func (s *Service) beginPower(ctx context.Context, p Principal, row store.CVM, re
 func (r *powerRequest) write(ctx context.Context, tx *store.Tx) error {
 	row, err := tx.GetCVM(ctx, r.op.CVMID)
 	if errors.Is(err, store.ErrNotFound) {
-		return cvmNotFound(fmt.Sprint(r.op.CVMID))
+		return cvmNotFound(strconv.FormatInt(r.op.CVMID, 10))
 	}
 	if err != nil {
 		return err

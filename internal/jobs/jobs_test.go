@@ -42,7 +42,10 @@ func (r *recorder) Run(ctx context.Context, id string) error {
 
 func (r *recorder) RunRollout(context.Context, string) error { return nil }
 
-func (r *recorder) RunPower(context.Context, string) error { return nil }
+func (r *recorder) RunPower(_ context.Context, id string) error {
+	r.ran <- "power " + id
+	return nil
+}
 
 func (r *recorder) Sweep(context.Context) error {
 	r.swept <- struct{}{}
@@ -104,6 +107,23 @@ func TestJobsRunAfterTheCommitTheyBelongTo(t *testing.T) {
 		enqueue(t, s, q, "done", nil)
 		if id := <-r.ran; id != "done" {
 			t.Errorf("ran %q, want only the job whose transaction was committed", id)
+		}
+	})
+}
+
+func TestPowerOperationsHaveJobsOfTheirOwn(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, databaseURL string) {
+		s := openStore(t, databaseURL)
+		defer s.Close()
+		r := newRecorder()
+		q := startQueue(t, s, r)
+		defer stopQueue(t, q)
+		err := s.Write(t.Context(), func(ctx context.Context, tx *store.Tx) error { return q.EnqueuePower(ctx, tx, "pow_1") })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id := <-r.ran; id != "power pow_1" {
+			t.Errorf("ran %q", id)
 		}
 	})
 }

@@ -59,7 +59,20 @@ func decodeJSON(w http.ResponseWriter, r *http.Request, into any) error {
 	if len(b) == 0 {
 		return invalidAt("missing", "a JSON object is required", "body")
 	}
-	err = json.Unmarshal(b, into)
+	return unmarshal(b, into)
+}
+
+// decodeOptional is decodeJSON for a body that may be left out.
+func decodeOptional(w http.ResponseWriter, r *http.Request, into any) error {
+	b, err := readBody(w, r, maxJSONBody)
+	if err != nil || len(b) == 0 {
+		return err
+	}
+	return unmarshal(b, into)
+}
+
+func unmarshal(b []byte, into any) error {
+	err := json.Unmarshal(b, into)
 	if err == nil {
 		return nil
 	}

@@ -118,14 +118,6 @@ func (s *Server) setListed(w http.ResponseWriter, r *http.Request, c *call) erro
 	return nil
 }
 
-// decodeOptional reads a JSON body that may be left out.
-func decodeOptional(w http.ResponseWriter, r *http.Request, into any) error {
-	if r.ContentLength == 0 {
-		return nil
-	}
-	return decodeJSON(w, r, into)
-}
-
 // shutdownOf is nil when the request leaves the shutdown to the server's settings.
 func shutdownOf(o api.ShutdownOptions) *control.Shutdown {
 	if !o.ShutdownTimeout.Given && o.AllowForceStop == nil {

@@ -186,9 +186,61 @@ func TestWriteThatWasGivenUpDoesNotHappen(t *testing.T) {
 	})
 }
 
+// oneCVM puts one CVM into the database, with the id 1 and a document.
+func oneCVM(t *testing.T, s *Store) appcompose.ComposeHash {
+	t.Helper()
+	hash := appcompose.Hash([]byte("x"))
+	err := s.Write(t.Context(), func(ctx context.Context, tx *Tx) error {
+		if err := errors.Join(tx.InsertWorkspace(ctx, workspace("a")), tx.PutDocument(ctx, hash, []byte("x"), noon),
+			tx.InsertApp(ctx, InsertAppParams{AppID: "app", ProjectID: "p", WorkspaceID: "wks_a", KMSID: "k", CreatedAt: noon})); err != nil {
+			return err
+		}
+		_, err := tx.InsertCVM(ctx, InsertCVMParams{HashID: "c", VMUUID: "u", WorkspaceID: "wks_a", AppID: "app", Name: "n", CreatedAt: noon})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hash
+}
+
+func TestOnePowerOperationAndOneInLine(t *testing.T) {
+	onEach(t, func(t *testing.T, s *Store) {
+		oneCVM(t, s)
+		for i, step := range []struct {
+			state column.PowerState
+			ok    bool
+		}{
+			{column.PowerPending, true}, {column.PowerPending, false}, {column.PowerStopping, false}, {column.PowerStarting, false},
+			{column.PowerBooting, false}, {column.PowerRemoving, false}, {column.PowerQueued, true}, {column.PowerQueued, false},
+			{column.PowerSucceeded, true}, {column.PowerFailed, true}, {column.PowerCancelled, true},
+		} {
+			id := fmt.Sprint("pow_", i)
+			err := s.Write(t.Context(), func(ctx context.Context, tx *Tx) error {
+				return tx.InsertPowerOperation(ctx, InsertPowerOperationParams{
+					ID: id, CVMID: 1, Kind: column.PowerStop, State: step.state, Reason: "r", CorrelationID: id, CreatedBy: "k", CreatedAt: noon,
+				})
+			})
+			if step.ok != (err == nil) || err != nil && !errors.Is(err, ErrDuplicate) {
+				t.Errorf("insert %d (%s) = %v, want ok %v", i, step.state, err, step.ok)
+			}
+		}
+		err := s.Write(t.Context(), func(ctx context.Context, tx *Tx) error {
+			changed, err := tx.SetPowerState(ctx, SetPowerStateParams{ID: "pow_0", Version: 2, State: column.PowerFailed, StateSince: noon})
+			if err == nil && changed != 0 {
+				err = errors.New("a stale version was written")
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestOneCandidateAndOneRollout(t *testing.T) {
 	onEach(t, func(t *testing.T, s *Store) {
-		hash := appcompose.Hash([]byte("x"))
+		hash := oneCVM(t, s)
 		update := func(id string, state column.UpdateState) error {
 			return s.Write(t.Context(), func(ctx context.Context, tx *Tx) error {
 				return tx.InsertUpdate(ctx, InsertUpdateParams{
@@ -196,17 +248,6 @@ func TestOneCandidateAndOneRollout(t *testing.T) {
 					ComposeHash: hash, CreatedBy: "k", CreatedAt: noon, ExpiresAt: noon,
 				})
 			})
-		}
-		err := s.Write(t.Context(), func(ctx context.Context, tx *Tx) error {
-			if err := errors.Join(tx.InsertWorkspace(ctx, workspace("a")), tx.PutDocument(ctx, hash, []byte("x"), noon),
-				tx.InsertApp(ctx, InsertAppParams{AppID: "app", ProjectID: "p", WorkspaceID: "wks_a", KMSID: "k", CreatedAt: noon})); err != nil {
-				return err
-			}
-			_, err := tx.InsertCVM(ctx, InsertCVMParams{HashID: "c", VMUUID: "u", WorkspaceID: "wks_a", AppID: "app", Name: "n", CreatedAt: noon})
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
 		}
 		for i, step := range []struct {
 			state column.UpdateState
