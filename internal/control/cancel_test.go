@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -188,6 +189,71 @@ func TestCancelWakesWhoWorks(t *testing.T) {
 		must(t, <-ended)
 	}
 	h.wantRuns(cvm, cvm.Document.Hash())
+}
+
+// TestCancelFromAnotherServer: the cancel comes to one server while another works on the update. Whichever of
+// them gets the job, the update goes back, once.
+func TestCancelFromAnotherServer(t *testing.T) {
+	for _, jobGoesTo := range []string{"the one that works", "the other"} {
+		t.Run(jobGoesTo, func(t *testing.T) {
+			h := newHarness(t)
+			defer h.close()
+			ctx := context.Background()
+			cvm := h.create("two-servers", api.KMSPhala)
+			out, err := h.update(cvm, ComposeUpdate{YAML: yamlNumber(2)})
+			must(t, err)
+			id := out.Accepted.Update.ID
+			worker, err := New(Config{Store: h.store, Queue: h.queue, Catalog: h.service.catalog, Clock: &sleepingClock{
+				manualClock: h.clock, asleep: make(chan struct{}, 1000),
+			}})
+			must(t, err)
+			asleep := worker.clock.(*sleepingClock).asleep
+			ended := make(chan error, 1)
+			go func() { ended <- worker.Run(ctx, id) }()
+			<-asleep
+			h.queue.mu.Lock()
+			h.queue.ids = nil
+			h.queue.mu.Unlock()
+			_, err = h.cancel(cvm) // at a server that does not work on it
+			must(t, err)
+			h.queue.mu.Lock()
+			jobs := slices.Clone(h.queue.ids)
+			h.queue.mu.Unlock()
+			if !slices.Contains(jobs, id) {
+				t.Fatalf("jobs %v, want one for %s", jobs, id)
+			}
+			if jobGoesTo == "the other" {
+				h.settle(id)
+				must(t, worker.Run(ctx, id)) // what its sweeper does
+				must(t, <-ended)
+			}
+			for h.get(id).State != column.RolledBack {
+				h.node.tick()
+				must(t, worker.Run(ctx, id))
+				select {
+				case <-asleep:
+				case err := <-ended:
+					must(t, err)
+					ended <- nil
+				}
+			}
+			if jobGoesTo == "the one that works" {
+				must(t, <-ended)
+			}
+			h.wantRuns(cvm, cvm.Document.Hash())
+			var backs int
+			events, err := h.store.Read().ListUpdateEvents(ctx, id)
+			must(t, err)
+			for _, e := range events {
+				if e.ToState == column.RollingBack {
+					backs++
+				}
+			}
+			if backs != 1 {
+				t.Errorf("it went back %d times", backs)
+			}
+		})
+	}
 }
 
 // sleepingClock never wakes a sleeper by itself.

