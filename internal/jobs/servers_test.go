@@ -56,7 +56,7 @@ func TestJobOfAServerThatIsGoneIsTakenOver(t *testing.T) {
 		`UPDATE river_job SET state = 'running', attempt = 1, attempted_at = now(), attempted_by = '{srv_before,srv_gone}'`,
 		`UPDATE servers SET expires_at = 0`)
 	r := newRecorder()
-	_, _ = start(t, databaseURL, Config{Lease: 400 * time.Millisecond}, r)
+	_, _ = start(t, databaseURL, Config{Lease: 2 * time.Second}, r)
 	if got := <-r.ran; got != "orphan" {
 		t.Errorf("ran %q, want the job of the server that is gone", got)
 	}
@@ -196,6 +196,34 @@ func TestNoTwoServersWorkOnOneUpdate(t *testing.T) {
 	for i := range updates {
 		if id := fmt.Sprint("update ", i); c.runs[id] != jobs {
 			t.Errorf("%s ran %d times, want once for each of its %d jobs", id, c.runs[id], jobs)
+		}
+	}
+}
+
+// TestWorkGoesOnAfterConnectionsWereLost cuts every connection of a server, those that listen and those
+// that hold its lease as well.
+func TestWorkGoesOnAfterConnectionsWereLost(t *testing.T) {
+	databaseURL := storetest.Postgres(t)
+	r := newRecorder()
+	s, q := start(t, databaseURL, Config{}, r)
+	enqueue(t, s, q, "before", nil)
+	if got := <-r.ran; got != "before" {
+		t.Fatalf("ran %q", got)
+	}
+	for i := range 3 {
+		storetest.Execute(t, databaseURL, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+		id := fmt.Sprint("after ", i)
+		for {
+			err := s.Write(t.Context(), func(ctx context.Context, tx *store.Tx) error { return q.EnqueueAdvance(ctx, tx, id) })
+			if err == nil {
+				break
+			}
+			if t.Context().Err() != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := <-r.ran; got != id {
+			t.Errorf("ran %q, want %q", got, id)
 		}
 	}
 }

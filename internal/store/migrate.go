@@ -32,6 +32,9 @@ func MigrateDown(ctx context.Context, rawURL string, version int64) ([]Migration
 			return err
 		}
 		defer func() { err = errors.Join(err, unlock()) }()
+		if err := s.noServers(ctx); err != nil {
+			return err
+		}
 		return s.migrateDown(ctx, version)
 	})
 }
@@ -39,6 +42,22 @@ func MigrateDown(ctx context.Context, rawURL string, version int64) ([]Migration
 // Migrations tells which steps of the schema a database has. It changes nothing.
 func Migrations(ctx context.Context, rawURL string) ([]Migration, error) {
 	return onSchema(ctx, rawURL, func(*Store, context.Context) error { return nil })
+}
+
+// noServers returns an error while servers share the work of the database.
+func (s *Store) noServers(ctx context.Context) error {
+	leases := s.Leases()
+	if leases == nil {
+		return nil
+	}
+	servers, err := leases.Servers(ctx)
+	if hasCode(err, undefinedTable) {
+		return nil // of before there were several
+	}
+	if err == nil && len(servers) > 0 {
+		err = fmt.Errorf("store: %d servers work on the database; stop them first", len(servers))
+	}
+	return err
 }
 
 func onSchema(ctx context.Context, rawURL string, change func(*Store, context.Context) error) (_ []Migration, err error) {

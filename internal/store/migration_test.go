@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lockstep-cvm/lockstep/internal/store/internal/db"
 	"github.com/lockstep-cvm/lockstep/internal/store/storetest"
@@ -204,6 +205,26 @@ func TestMigrateAndStatus(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestNoWayDownBesideServers(t *testing.T) {
+	databaseURL := storetest.Postgres(t)
+	s := open(t, databaseURL)
+	defer s.Close()
+	if err := s.Leases().Join(t.Context(), "srv_one", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := MigrateDown(t.Context(), databaseURL, 1); err == nil || !strings.Contains(err.Error(), "1 servers work") {
+		t.Errorf("MigrateDown = %v, want it refused while a server works", err)
+	}
+	if err := s.Leases().Retire(t.Context(), "srv_one"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time there is no table of servers any more
+		if _, err := MigrateDown(t.Context(), databaseURL, 1); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestNoWayDownBesideAServer(t *testing.T) {

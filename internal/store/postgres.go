@@ -33,6 +33,7 @@ const (
 	uniqueViolation      = "23505"
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
+	undefinedTable       = "42P01"
 )
 
 type postgresEngine struct {
@@ -52,6 +53,11 @@ func newPostgresEngine(rawURL string) (engine, error) {
 	}
 	settings := map[string]string{
 		"application_name": "lockstep",
+		// A serializable transaction that reads a whole table meets every other one, so indexes are used however
+		// small a table still is.
+		"enable_seqscan": "off",
+		// Where there is no index after all, the plan looks so dear that it would be compiled first.
+		"jit": "off",
 		// A server that stands still in the middle of a transaction must not hold up the others.
 		"idle_in_transaction_session_timeout": "10s",
 		// Nor must the connection of a machine that is gone.
