@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -100,7 +101,7 @@ func Encode(appID string, e api.HistoryEntry) ([]byte, error) {
 		return nil, &FieldError{"kind and actor", quote(e.Kind) + " and " + quote(e.Actor), "not empty"}
 	}
 	if len(e.Facts) > maxFacts {
-		return nil, &FieldError{"facts", fmt.Sprint(len(e.Facts)), fmt.Sprintf("at most %d", maxFacts)}
+		return nil, &FieldError{"facts", strconv.Itoa(len(e.Facts)), fmt.Sprintf("at most %d", maxFacts)}
 	}
 	b := []byte(domain)
 	b = appendText(b, appID)
@@ -158,7 +159,7 @@ func Parse(b []byte) (appID string, e api.HistoryEntry, err error) {
 	}
 	n := binary.BigEndian.Uint32(r.fixed(4))
 	if n > maxFacts {
-		return "", e, &FieldError{"facts", fmt.Sprint(n), fmt.Sprintf("at most %d", maxFacts)}
+		return "", e, &FieldError{"facts", strconv.FormatUint(uint64(n), 10), fmt.Sprintf("at most %d", maxFacts)}
 	}
 	e.Facts = make(map[string]string, n)
 	for range n {

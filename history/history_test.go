@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -231,7 +232,7 @@ func TestWhatCannotBeEncoded(t *testing.T) {
 		"facts": func(e *api.HistoryEntry) {
 			e.Facts = map[string]string{}
 			for i := range maxFacts + 1 {
-				e.Facts[fmt.Sprint(i)] = ""
+				e.Facts[strconv.Itoa(i)] = ""
 			}
 		},
 	} {

@@ -54,6 +54,7 @@ func scripts(databaseURL func() string) testscript.Params {
 			"owner-sent": onCloud((*testCloud).ownerSent),
 			"replicas":   onCloud((*testCloud).replicas),
 			"hash-of":    onCloud((*testCloud).hashOf),
+			"app-of":     onCloud((*testCloud).appOf),
 		},
 	}
 }

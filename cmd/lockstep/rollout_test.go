@@ -48,3 +48,10 @@ func TestRolloutNeedsADocument(t *testing.T) {
 		}
 	}
 }
+
+// appOf: app-of CVM VARIABLE. Sets a variable to the app id of a CVM.
+func (c *testCloud) appOf(ts *testscript.TestScript, args []string) {
+	cvm, err := c.client(ts).GetCVM(context.Background(), args[0])
+	ts.Check(err)
+	ts.Setenv(args[1], *cvm.AppID)
+}

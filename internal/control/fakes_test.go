@@ -181,9 +181,11 @@ type fakeNode struct {
 	unreachable bool
 	sick        map[appcompose.ComposeHash]bool // documents that never get healthy
 	refuseApply error
-	stubborn    bool   // guests do not shut down when asked
-	forced      bool   // some guest was cut off
-	bootError   string // what every boot ends with
+	stubborn    bool              // guests do not shut down when asked
+	forced      bool              // some guest was cut off
+	bootError   string            // what every boot ends with
+	services    []runtime.Service // of every CVM
+	logs        map[string]string // by container; empty: the console
 
 	stops  []string // ids, in order
 	boots  []boot
@@ -296,12 +298,14 @@ func (n *fakeNode) Status(_ context.Context, id string) (runtime.Status, error) 
 	}
 	return runtime.Status{
 		State: cvm.state, InstanceID: strings.Repeat("1", 40), NextHash: appcompose.Hash(cvm.doc), RunningHash: cvm.running,
-		Health: cvm.health, BootError: cvm.bootErr, StartedAt: cvm.started,
+		Health: cvm.health, BootError: cvm.bootErr, StartedAt: cvm.started, Services: n.services,
 	}, nil
 }
 
-func (n *fakeNode) Logs(context.Context, string, runtime.LogOptions) (io.ReadCloser, error) {
-	return io.NopCloser(strings.NewReader("")), nil
+func (n *fakeNode) Logs(_ context.Context, _ string, options runtime.LogOptions) (io.ReadCloser, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return io.NopCloser(strings.NewReader(n.logs[options.Container])), nil
 }
 
 func (n *fakeNode) Remove(_ context.Context, id string) error {

@@ -109,7 +109,7 @@ func (s *Service) steerRollout(ctx context.Context, p Principal, app store.App, 
 		return nil, err
 	}
 	var row store.Rollout
-	var err error = errStale
+	err := errStale
 	for errors.Is(err, errStale) && ctx.Err() == nil {
 		err = s.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
 			var err error

@@ -74,7 +74,7 @@ func (s *Service) addApproval(facts map[string]string, cvm *store.CVM, tx string
 	if err != nil || !service.OnChain() {
 		return // a KMS that is not configured any more cannot say which chain it was
 	}
-	facts["chain_id"] = fmt.Sprint(service.Chain.ID)
+	facts["chain_id"] = strconv.FormatInt(service.Chain.ID, 10)
 	facts["contract"] = appAddress(cvm.AppID).Hex()
 	facts["owner"] = owner
 	if !api.NoReceipt(tx) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -97,7 +98,7 @@ func TestHistoryOfAnUpdateOnChain(t *testing.T) {
 	approval := entries[4]
 	u := out.Accepted.Update
 	for name, want := range map[string]string{
-		"transaction": request.TransactionHash, "block": fmt.Sprint(u.BlockNumber), "owner": "0xab00000000000000000000000000000000000000",
+		"transaction": request.TransactionHash, "block": strconv.FormatInt(u.BlockNumber, 10), "owner": "0xab00000000000000000000000000000000000000",
 		"contract": appAddress(cvm.Row.AppID).Hex(), "chain_id": "1337", "compose_hash": hash.String(), "correlation_id": u.CorrelationID,
 	} {
 		if !strings.EqualFold(approval.Facts[name], want) {

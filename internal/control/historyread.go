@@ -86,9 +86,11 @@ func (s *Service) publicApp(ctx context.Context, ref string) (store.App, bool) {
 // SetHistory is PATCH /apps/{app_id}/history: whether the history is served without an API key. Setting what
 // is set already changes nothing.
 func (s *Service) SetHistory(ctx context.Context, p Principal, appID string, settings api.HistorySettings) (*api.History, error) {
-	app, err := s.ownApp(ctx, p, appID)
-	if err == nil {
-		err = s.refused(ctx, p, attempt{what: "setting", appID: app.AppID}, p.Require(ScopeAdmin))
+	app, err := s.app(ctx, p, ScopeAdmin, appID)
+	if problem.Is(err, problem.KindForbidden) {
+		if own, missing := s.ownApp(ctx, p, appID); missing == nil {
+			err = s.refused(ctx, p, attempt{what: "setting", appID: own.AppID}, err)
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/appcompose"
+	"github.com/lockstep-cvm/lockstep/history"
 	"github.com/lockstep-cvm/lockstep/internal/problem"
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
 	"github.com/lockstep-cvm/lockstep/internal/store"
@@ -59,6 +60,7 @@ func TestInvariant(t *testing.T) {
 			"propose":    w.proposeSome,
 			"register":   w.registerSome,
 			"phase 2":    w.approveSome,
+			"redeploy":   w.redeploySome,
 			"step":       w.stepSome,
 			"node":       func(*rapid.T) { w.node.tick() },
 			"remove":     w.removeSome,
@@ -124,6 +126,38 @@ func (w *world) approveSome(rt *rapid.T) {
 	yaml := w.someYAML(rt)
 	_, err := w.update(cvm, ComposeUpdate{YAML: yaml, ComposeHash: w.someHash(rt).String(), TransactionHash: w.someTx(rt)})
 	w.tolerate(err)
+}
+
+// redeploySome asks for a revision of the app, with any transaction.
+func (w *world) redeploySome(rt *rapid.T) {
+	cvm := w.someCVM(rt)
+	revisions, _, err := w.service.Revisions(context.Background(), w.alice, cvm.Row.AppID, 1, 10)
+	must(w.t, err)
+	revision := rapid.SampledFrom(revisions).Draw(rt, "revision")
+	_, err = w.service.Redeploy(context.Background(), w.alice, cvm.Row.HashID, revision.Row.ID, w.someTx(rt))
+	w.tolerate(err)
+}
+
+// checkHistories makes sure that the history of every app is a chain with an entry for each step.
+func (w *world) checkHistories() {
+	for _, cvm := range w.cvms {
+		steps := 0
+		for _, e := range w.chronicle(cvm.Row.AppID) {
+			if e.Kind == history.KindUpdate || e.Kind == history.KindApproval {
+				steps++
+			}
+		}
+		updates, err := w.store.Read().ListUpdates(context.Background(), cvm.Row.ID, 1000)
+		must(w.t, err)
+		for _, u := range updates {
+			events, err := w.store.Read().ListUpdateEvents(context.Background(), u.ID)
+			must(w.t, err)
+			steps -= len(events)
+		}
+		if steps != 0 {
+			w.rt.Fatalf("the history of %s has %+d entries of steps more than there are steps", cvm.Row.AppID, steps)
+		}
+	}
 }
 
 func (w *world) open() []store.Update {
@@ -398,6 +432,7 @@ func (w *world) heal() {
 		w.rt.Fatalf("%s %s is stuck in %s: %s", open[0].Kind, open[0].ID, open[0].State, open[0].Reason)
 	}
 	w.check()
+	w.checkHistories()
 	for _, u := range w.open() {
 		if u.State != column.AwaitingApproval || u.TxHash != "" {
 			w.rt.Fatalf("update %s is stuck in %s: %s", u.ID, u.State, u.Reason)

@@ -89,6 +89,7 @@ func (r *rollout) fail(ctx context.Context, status *runtime.Status, what string)
 const (
 	logLinesKept = 5
 	logBytesKept = 2000
+	logBytesRead = 1 << 20 // of lines that may be of any length
 )
 
 // explain tells what a person needs to find the fault: the boot error, and of each container that
@@ -102,6 +103,7 @@ func (s *Service) explain(ctx context.Context, cvm *target, status *runtime.Stat
 	if status.BootError != "" {
 		b.WriteString(": " + status.BootError)
 	}
+	told := false
 	for _, service := range status.Services {
 		if service.Health != runtime.HealthUnhealthy && (service.State != "exited" || service.ExitCode == 0) {
 			continue
@@ -109,9 +111,16 @@ func (s *Service) explain(ctx context.Context, cvm *target, status *runtime.Stat
 		fmt.Fprintf(&b, "; service %s: %s", service.Name, service.Status)
 		if lines := lastLines(ctx, cvm, service.Container); lines != "" {
 			b.WriteString(", last lines:\n" + lines)
+			told = true
 		}
 	}
-	return b.String()
+	if !told { // nothing came as far as a container that could say something
+		if lines := lastLines(ctx, cvm, ""); lines != "" {
+			b.WriteString("; last lines of the console:\n" + lines)
+		}
+	}
+	// A guest may say anything; a database takes text.
+	return strings.ReplaceAll(strings.ToValidUTF8(b.String(), "\uFFFD"), "\x00", "")
 }
 
 func lastLines(ctx context.Context, cvm *target, container string) string {
@@ -122,10 +131,11 @@ func lastLines(ctx context.Context, cvm *target, container string) string {
 		return ""
 	}
 	defer func() { _ = log.Close() }() // it was only read
-	b, err := io.ReadAll(io.LimitReader(log, logBytesKept))
+	b, err := io.ReadAll(io.LimitReader(log, logBytesRead))
 	if err != nil {
 		return ""
 	}
+	b = b[max(0, len(b)-logBytesKept):] // the end says why
 	return strings.TrimRight(string(b), "\n")
 }
 
@@ -165,7 +175,9 @@ func (r *rollout) rollBack(ctx context.Context) (Step, error) {
 		}
 	} else if status != nil && status.State != runtime.StateStarting {
 		if gone := r.forbidden(ctx, previous); gone != "" {
-			return r.move(ctx, move{to: column.Failed, reason: "the previous revision may not run any more: " + gone})
+			todo := fmt.Sprintf("the previous revision %s may not run any more: %s; its owner calls addComposeHash(0x%s) on %s, then redeploy it, or send an update that runs",
+				previous.ID, gone, previous.ComposeHash, appAddress(r.cvm.row.AppID).Hex())
+			return r.move(ctx, move{to: column.Failed, reason: "the previous revision may not run any more: " + gone, err: r.u.Error + "; then " + todo})
 		}
 	}
 	if r.overdue(r.timeouts.Rollback) {

@@ -111,7 +111,7 @@ func TestSameRequestAtOnce(t *testing.T) {
 func TestRequestThatBrokeOff(t *testing.T) {
 	h := newHarness(t)
 	id := h.create("my-app", "off")
-	real := h.domain.Service
+	service := h.domain.Service
 	for name, broken := range map[string]func() (control.Outcome, error){
 		"panic": func() (control.Outcome, error) { panic("bug") },
 		"error": func() (control.Outcome, error) { return control.Outcome{}, errors.New("disk full") },
@@ -124,18 +124,18 @@ func TestRequestThatBrokeOff(t *testing.T) {
 		h.settle(id)
 	}
 	// A process that dies has neither answered nor given the claim back.
-	p, err := real.Authenticate(t.Context(), h.alice)
+	p, err := service.Authenticate(t.Context(), h.alice)
 	must(t, err)
-	_, answer, err := real.ClaimRequest(t.Context(), p, "died", "fingerprint")
+	_, answer, err := service.ClaimRequest(t.Context(), p, "died", "fingerprint")
 	if err != nil || answer != nil {
 		t.Fatal(answer, err)
 	}
-	_, _, err = real.ClaimRequest(t.Context(), p, "died", "fingerprint")
+	_, _, err = service.ClaimRequest(t.Context(), p, "died", "fingerprint")
 	if err == nil {
 		t.Fatal("two have the claim")
 	}
 	h.clock.advance(2 * time.Minute)
-	if claim, _, err := real.ClaimRequest(t.Context(), p, "died", "fingerprint"); err != nil || claim == nil {
+	if claim, _, err := service.ClaimRequest(t.Context(), p, "died", "fingerprint"); err != nil || claim == nil {
 		t.Errorf("the key of a request that died cannot be used again: %v", err)
 	}
 }
