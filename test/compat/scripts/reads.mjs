@@ -106,6 +106,25 @@ for (const seed of cloud.cvms) {
     assert.equal(state.status, "running");
     assert.deepEqual(events, ["state", "complete"]);
   });
+  let revision;
+  await check(`getAppRevisions/${seed.name}`, async () => {
+    const page = await client.getAppRevisions({ appId: seed.app_id, page: 1, page_size: 10 });
+    assert.equal(page.total, 1);
+    assert.equal(page.total_pages, 1);
+    [revision] = page.revisions;
+    assert.equal(revision.operation_type, "deploy");
+    assert.equal(revision.compose_hash, known[seed.name].cvm.compose_hash);
+    assert.equal(revision.cvm.name, seed.name);
+    assert.equal(revision.workspace.slug, cloud.workspace);
+    assert.equal(typeof revision.triggered_by.username, "string");
+  });
+  await check(`getAppRevisionDetail/${seed.name}`, async () => {
+    const at = { appId: seed.app_id, revisionId: revision.revision_id };
+    const detail = await client.getAppRevisionDetail(at);
+    assert.equal(typeof detail.compose_file.docker_compose_file, "string");
+    const raw = await client.getAppRevisionDetail({ ...at, rawComposeFile: true });
+    assert.equal(sha256(raw.compose_file), revision.compose_hash);
+  });
   await check(`watchCvmState/${seed.name}/prefix ends in a slash`, async () => {
     const slashed = connect({ baseURL: `${cloud.api_url}/` });
     assert.equal((await watchCvmState(slashed, { id: seed.id, target: "running", maxRetries: 1 })).status, "running");
