@@ -5,6 +5,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/appcompose"
@@ -188,9 +189,10 @@ func TestRevisionsTellWhereTheyComeFrom(t *testing.T) {
 	h := newHarness(t)
 	ctx := t.Context()
 	cvm := h.create("my-app", api.KMSEthereum)
+	h.clock.advance(time.Second)
 	for n := range 4 {
 		cvm = h.updateTo(cvm, yamlNumber(30+n))
-		h.clock.advance(1)
+		h.clock.advance(time.Second)
 	}
 	var seen []string
 	for page := 1; page <= 3; page++ {

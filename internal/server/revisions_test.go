@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/appcompose"
@@ -13,6 +14,7 @@ func TestRevisionsAndRedeployOverHTTP(t *testing.T) {
 	h := newHarness(t)
 	id := h.create("my-app", "on")
 	app := h.do("GET", base+"/cvms/"+id, "").want(t, http.StatusOK).text(t, "app_id")
+	h.clock.advance(time.Second) // the newest comes first
 	hash := h.patch(id, yamlTwo).want(t, api.StatusHashRegistrationRequired).detail(t, "compose_hash").(string)
 	h.chain.register(hash, goodTx)
 	h.patch(id, yamlTwo, api.HeaderComposeHash, hash, api.HeaderTransactionHash, goodTx).want(t, http.StatusAccepted)

@@ -1,5 +1,5 @@
 // What the official SDK reads, in both versions of the API, with its response validation on.
-import { encryptEnvVars, verifyEnvEncryptPublicKey, watchCvmState } from "@phala/cloud";
+import { encryptEnvVars, getAppRevisionDetail, getAppRevisions, verifyEnvEncryptPublicKey, watchCvmState } from "@phala/cloud";
 import { assert, check, cloud, end } from "./checks.mjs";
 import { NEW, OLD, client, connect, http, oldClient, sha256, stranger } from "./clients.mjs";
 
@@ -108,7 +108,7 @@ for (const seed of cloud.cvms) {
   });
   let revision;
   await check(`getAppRevisions/${seed.name}`, async () => {
-    const page = await client.getAppRevisions({ appId: seed.app_id, page: 1, page_size: 10 });
+    const page = await getAppRevisions(client, { appId: seed.app_id, page: 1, page_size: 10 });
     assert.equal(page.total, 1);
     assert.equal(page.total_pages, 1);
     [revision] = page.revisions;
@@ -120,9 +120,9 @@ for (const seed of cloud.cvms) {
   });
   await check(`getAppRevisionDetail/${seed.name}`, async () => {
     const at = { appId: seed.app_id, revisionId: revision.revision_id };
-    const detail = await client.getAppRevisionDetail(at);
+    const detail = await getAppRevisionDetail(client, at);
     assert.equal(typeof detail.compose_file.docker_compose_file, "string");
-    const raw = await client.getAppRevisionDetail({ ...at, rawComposeFile: true });
+    const raw = await getAppRevisionDetail(client, { ...at, rawComposeFile: true });
     assert.equal(sha256(raw.compose_file), revision.compose_hash);
   });
   await check(`watchCvmState/${seed.name}/prefix ends in a slash`, async () => {
