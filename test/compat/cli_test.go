@@ -81,6 +81,7 @@ func TestOfficialCLI(t *testing.T) {
 			t.Errorf("got %d CVMs, want at least %d", page.Total, len(cloud.CVMs))
 		}
 	})
+	t.Run("inside", func(t *testing.T) { inside(t, cloud, phala) })
 	t.Run("deploy with an off-chain KMS", func(t *testing.T) {
 		phala.deploy(t, "cli-phala", "-e", "GREETING=hello")
 	})
@@ -157,11 +158,15 @@ func (p *phala) run(t *testing.T, args ...string) (string, error) {
 	}
 	command := exec.CommandContext(ctx, "node", append([]string{script}, args...)...)
 	command.Dir = p.home
-	// CI keeps it from asking a package registry for updates.
-	command.Env = bareEnvironment("CI=1", "HOME="+p.home, "PHALA_CLOUD_DIR="+filepath.Join(p.home, "phala"),
-		"PHALA_CLOUD_API_PREFIX="+p.cloud.APIURL, "PHALA_CLOUD_API_KEY="+p.apiKey)
+	command.Env = p.environment()
 	out, err := command.CombinedOutput()
 	return string(out), err
+}
+
+// environment is what the command reads. CI keeps it from asking a package registry for updates.
+func (p *phala) environment() []string {
+	return bareEnvironment("CI=1", "HOME="+p.home, "PHALA_CLOUD_DIR="+filepath.Join(p.home, "phala"),
+		"PHALA_CLOUD_API_PREFIX="+p.cloud.APIURL, "PHALA_CLOUD_API_KEY="+p.apiKey)
 }
 
 func (p *phala) ok(t *testing.T, args ...string) string {

@@ -12,7 +12,7 @@ import (
 // TestOfficialSDK runs the scripts in scripts/ with the official JavaScript SDK, each against a cloud of
 // its own. Every check in them is a subtest.
 func TestOfficialSDK(t *testing.T) {
-	for _, script := range []string{"reads", "provision", "update", "refusals", "power"} {
+	for _, script := range []string{"reads", "inside", "provision", "update", "refusals", "power"} {
 		t.Run(script, func(t *testing.T) {
 			t.Parallel()
 			needNode(t)
