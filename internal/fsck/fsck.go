@@ -53,15 +53,15 @@ func Check(ctx context.Context, db *store.Store, options Options) (*Report, erro
 		options: options, report: Report{Findings: []Finding{}, Rows: map[string]int{}},
 		cvms: map[int64]store.CVM{}, revisions: map[string]revision{}, active: map[int64]string{},
 		newest: map[int64]outcome{}, recorded: map[string]int{}, steps: map[string]int{},
-		powered: map[int64]powered{}, booted: map[int64]bool{}, fromNothing: map[int64]string{},
+		powered: map[int64]powered{}, booted: map[int64]bool{}, fromNothing: map[int64]string{}, fleetUpdates: map[string]fleetUpdate{},
 	}
 	err := db.Snapshot(ctx, func(ctx context.Context, q *store.Queries) error {
 		for _, table := range []struct {
 			name string
 			scan func(context.Context, *store.Queries) error
 		}{
-			{"documents", c.documents}, {"cvms", c.readCVMs}, {"revisions", c.readRevisions}, {"histories", c.histories}, {"updates", c.updates},
-			{"power operations", c.power},
+			{"documents", c.documents}, {"cvms", c.readCVMs}, {"revisions", c.readRevisions}, {"histories", c.histories},
+			{"rollouts", c.rollouts}, {"updates", c.updates}, {"power operations", c.power},
 		} {
 			if err := table.scan(ctx, q); err != nil {
 				return fmt.Errorf("fsck: read %s: %w", table.name, err)
@@ -70,6 +70,7 @@ func Check(ctx context.Context, db *store.Store, options Options) (*Report, erro
 		c.checkCVMs()
 		c.checkRevisions()
 		c.checkRecords()
+		c.checkTargets()
 		return nil
 	})
 	if err != nil {
@@ -96,6 +97,9 @@ type check struct {
 
 	booted      map[int64]bool   // by CVM: its first boot succeeded
 	fromNothing map[int64]string // by CVM: an update that starts from no revision
+
+	fleetTargets []fleetTarget
+	fleetUpdates map[string]fleetUpdate // those that a target names
 }
 
 // powered is how a power operation ended.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/lockstep-cvm/lockstep"
+	"github.com/lockstep-cvm/lockstep/api"
+	"github.com/lockstep-cvm/lockstep/appcompose"
 	"github.com/lockstep-cvm/lockstep/internal/control"
 	"github.com/lockstep-cvm/lockstep/internal/devcloud"
 	"github.com/lockstep-cvm/lockstep/internal/fsck"
@@ -23,7 +25,7 @@ const (
 )
 
 // usedDatabase is the database of a cloud in which an update succeeded, one was rolled back and one awaits
-// its approval.
+// its approval, and in which a fleet rollout succeeded and another was rolled back.
 func usedDatabase(t *testing.T, databaseURL string) {
 	t.Helper()
 	cloud, err := devcloud.Start(t.Context(), devcloud.Config{
@@ -41,6 +43,10 @@ func usedDatabase(t *testing.T, databaseURL string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	first, err := client.GetCVM(t.Context(), devcloud.OffChainCVM)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, yaml := range []string{good, bad} {
 		if _, err := client.UpdateDockerCompose(t.Context(), devcloud.OffChainCVM, yaml); err != nil {
 			t.Fatal(err)
@@ -50,6 +56,7 @@ func usedDatabase(t *testing.T, databaseURL string) {
 	if _, err := client.UpdateDockerCompose(t.Context(), devcloud.OnChainCVM, good); err != nil {
 		t.Fatal(err)
 	}
+	rollFleet(t, client, *first.AppID, *first.ComposeHash)
 	restart(t, cloud)
 }
 
@@ -75,6 +82,53 @@ func restart(t *testing.T, cloud *devcloud.Cloud) {
 		}
 		<-changed
 	}
+}
+
+// rollFleet adds a replica, takes both CVMs back to a document that ran, and then to one that does not boot.
+func rollFleet(t *testing.T, client *lockstep.Client, app, ran string) {
+	t.Helper()
+	replica, err := client.CreateReplica(t.Context(), devcloud.OffChainCVM, api.ReplicateRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for event, err := range client.WatchCVMState(t.Context(), *replica.VMUUID, lockstep.WatchOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if event.Name == api.EventComplete {
+			break
+		}
+	}
+	for _, step := range []struct {
+		hash string
+		want api.RolloutState
+	}{{ran, api.RolloutSucceeded}, {hashOf(t, client, bad), api.RolloutRolledBack}} {
+		rollout, err := client.StartRollout(t.Context(), app, api.RolloutRequest{ComposeHash: step.hash, MinReady: new(int)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rollout, err = client.WaitRollout(t.Context(), app, rollout.RolloutID, time.Millisecond)
+		if rollout == nil || rollout.State != step.want {
+			t.Fatalf("rollout to %s: %+v, %v", step.hash, rollout, err)
+		}
+	}
+}
+
+// hashOf is the compose hash of the document that the first CVM would have with a Compose file.
+func hashOf(t *testing.T, client *lockstep.Client, compose string) string {
+	t.Helper()
+	file, err := client.GetCVMComposeFile(t.Context(), devcloud.OffChainCVM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := appcompose.Parse(file.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if document, err = document.Edit(appcompose.SetDockerComposeFile(compose)); err != nil {
+		t.Fatal(err)
+	}
+	return document.Hash().String()
 }
 
 // settle waits until nothing rolls any more.
@@ -139,8 +193,8 @@ func TestEveryDamageIsFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !sound.OK || sound.Rows["updates"] != 5 || sound.Rows["documents"] == 0 || sound.Rows["revisions"] == 0 ||
-		sound.Rows["power_operations"] != 1 || sound.Rows["power_events"] < 4 {
+	if !sound.OK || sound.Rows["updates"] != 9 || sound.Rows["rollouts"] != 2 || sound.Rows["rollout_targets"] != 4 ||
+		sound.Rows["documents"] == 0 || sound.Rows["revisions"] == 0 || sound.Rows["power_operations"] != 1 || sound.Rows["power_events"] < 4 {
 		t.Fatalf("a sound database: %+v", sound)
 	}
 	content, err := os.ReadFile(path)
@@ -153,7 +207,7 @@ func TestEveryDamageIsFound(t *testing.T) {
 		{`UPDATE documents SET bytes = bytes || ' '`, "documents", "SHA-256 of the bytes"},
 		{`UPDATE updates SET reason = '' WHERE state = 'succeeded'`, "updates", "has a reason"},
 		{`UPDATE updates SET finished_at = NULL WHERE state = 'rolled_back'`, "updates", "finished_at"},
-		{`UPDATE updates SET state = 'verifying', finished_at = NULL WHERE state = 'rolled_back'`, "updates", "owns its CVM"},
+		{`UPDATE updates SET state = 'verifying', finished_at = NULL WHERE id = (SELECT MIN(id) FROM updates WHERE state = 'rolled_back')`, "updates", "owns its CVM"},
 		{`UPDATE updates SET state = 'failed' WHERE state = 'rolled_back'`, "updates", "last step leads"},
 		{`UPDATE updates SET state = 'failed' WHERE state = 'rolled_back'`, "cvms", "status is error"},
 		{`UPDATE updates SET expires_at = created_at - 600000000 WHERE state = 'awaiting_approval'`, "updates", "expires in time"},
@@ -197,8 +251,36 @@ func TestEveryDamageIsFound(t *testing.T) {
 		{`UPDATE update_events SET history_seq = 9999 WHERE seq = 2`, "updates", "recorded in the history"},
 		{`UPDATE update_events SET history_seq = history_seq - 1 WHERE seq = 3`, "updates", "says the same"},
 		{`UPDATE update_events SET history_seq = 0 WHERE seq = 2`, "histories", "has its step"},
+		{`UPDATE rollouts SET reason = ''`, "rollouts", "every state has a reason"},
+		{`UPDATE rollouts SET finished_at = NULL`, "rollouts", "finished_at"},
+		{`UPDATE rollouts SET state = 'failed' WHERE state = 'rolled_back'`, "rollouts", "last step leads"},
+		{`UPDATE rollouts SET state = 'failed' WHERE state = 'rolled_back'`, "rollouts", "could not go back"},
+		{`DELETE FROM rollout_events`, "rollouts", "has a history"},
+		{`DELETE FROM rollout_events WHERE seq = 2`, "rollouts", "without a gap"},
+		{`DELETE FROM rollout_events WHERE seq = 2`, "rollouts", "begins where the one before ended"},
+		{`UPDATE rollout_events SET to_state = 'paused' WHERE seq = 1`, "rollouts", "begins with running"},
+		{`UPDATE rollout_events SET to_state = 'rolled_back', from_state = 'running' WHERE seq = 2`, "rollouts", "transition of the state machine"},
+		{`UPDATE rollout_events SET actor = ''`, "rollouts", "reason and an actor"},
+		{`DELETE FROM rollout_targets`, "rollouts", "has CVMs"},
+		{`DELETE FROM rollout_targets WHERE position = 0`, "rollouts", "count from 0"},
+		{`UPDATE rollout_targets SET batch = 7`, "rollouts", "batches follow"},
+		{`UPDATE rollout_targets SET reason = ''`, "rollouts", "every CVM of it has a reason"},
+		{`UPDATE rollout_targets SET cvm_id = cvm_id + 1000`, "rollouts", "CVMs exist"},
+		{`UPDATE rollout_targets SET vm_uuid = 'x'`, "rollouts", "of its app"},
+		{`UPDATE rollout_targets SET state = 'updating' WHERE state = 'done'`, "rollouts", "nothing is under way"},
+		{`UPDATE rollout_targets SET state = 'updating', update_id = '' WHERE state = 'done'`, "rollouts", "is updated has an update"},
+		{`UPDATE rollout_targets SET update_id = 'upd_none' WHERE state = 'done'`, "rollouts", "updates of its CVMs exist"},
+		{`UPDATE rollout_targets SET update_id = (SELECT id FROM updates WHERE state = 'awaiting_approval')`, "rollouts", "are theirs"},
+		{`UPDATE rollouts SET compose_hash = (SELECT compose_hash FROM updates WHERE state = 'awaiting_approval')`, "rollouts", "have its document"},
+		{`UPDATE rollout_targets SET state = 'pending' WHERE state = 'done'`, "rollouts", "whose turn has not come"},
+		{`UPDATE rollout_targets SET state = 'settling' WHERE state = 'failed'`, "rollouts", "that has the document"},
+		{`UPDATE rollout_targets SET state = 'reverting' WHERE state = 'failed'`, "rollouts", "for that"},
+		{`UPDATE rollout_targets SET state = 'reverted', revert_id = update_id WHERE state = 'failed'`, "rollouts", "went back"},
+		{`UPDATE rollout_targets SET state = 'failed', update_id = (SELECT id FROM updates WHERE state = 'awaiting_approval') WHERE state = 'done'`, "rollouts", "failed has an update"},
+		{`UPDATE rollout_targets SET moved = TRUE WHERE state = 'failed'`, "rollouts", "was moved"},
+		{`DROP INDEX rollouts_one_active; UPDATE rollouts SET state = 'running', finished_at = NULL`, "rollouts", "one active rollout"},
 	} {
-		t.Run(test.rule, func(t *testing.T) {
+		t.Run(test.table+": "+test.rule, func(t *testing.T) {
 			copied := filepath.Join(t.TempDir(), "lockstep.db")
 			if err := os.WriteFile(copied, content, 0o600); err != nil {
 				t.Fatal(err)

@@ -42,6 +42,9 @@ func (c *check) updates(ctx context.Context, q *store.Queries) error {
 
 func (c *check) update(u store.Update, steps []store.UpdateEvent) {
 	wrong := func(rule, seen string, args ...any) { c.found("updates", u.ID, rule, seen, args...) }
+	if _, named := c.fleetUpdates[u.ID]; named {
+		c.fleetUpdates[u.ID] = fleetUpdate{found: true, cvm: u.CVMID, hash: u.ComposeHash, state: u.State}
+	}
 	final := u.State.Final()
 	if final != (u.FinishedAt != nil) {
 		wrong("finished_at is set exactly in a final state", "state %s, finished_at %v", u.State, u.FinishedAt)

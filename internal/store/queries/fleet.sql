@@ -30,6 +30,12 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, FALSE, FALSE, ?8);
 -- name: ListRolloutTargets :many
 SELECT * FROM rollout_targets WHERE rollout_id = ?1 ORDER BY position;
 
+-- name: ListRolloutUpdates :many
+-- The updates that are under way for a rollout, in one go: a fleet may have thousands.
+SELECT updates.* FROM rollout_targets
+JOIN updates ON updates.id = CASE rollout_targets.state WHEN 'updating' THEN rollout_targets.update_id ELSE rollout_targets.revert_id END
+WHERE rollout_targets.rollout_id = ?1 AND rollout_targets.state IN ('updating', 'reverting');
+
 -- name: SetRolloutTarget :exec
 UPDATE rollout_targets SET state = ?3, reason = ?4, from_revision_id = ?5, update_id = ?6, revert_id = ?7, moved = ?8,
                            down = ?9, ready_at = ?10, updated_at = ?11

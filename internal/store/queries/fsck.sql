@@ -15,3 +15,10 @@ SELECT * FROM cvms WHERE id > ?1 ORDER BY id LIMIT ?2;
 
 -- name: PageRevisions :many
 SELECT * FROM revisions WHERE id > ?1 ORDER BY id LIMIT ?2;
+
+-- name: PageRollouts :many
+SELECT * FROM rollouts WHERE id > ?1 ORDER BY id LIMIT ?2;
+
+-- name: RolloutEventsBetween :many
+-- The steps of the rollouts of a page.
+SELECT * FROM rollout_events WHERE rollout_id > ?1 AND rollout_id <= ?2 ORDER BY rollout_id, seq;

@@ -219,6 +219,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listRolloutTargetsStmt, err = db.PrepareContext(ctx, listRolloutTargets); err != nil {
 		return nil, fmt.Errorf("error preparing query ListRolloutTargets: %w", err)
 	}
+	if q.listRolloutUpdatesStmt, err = db.PrepareContext(ctx, listRolloutUpdates); err != nil {
+		return nil, fmt.Errorf("error preparing query ListRolloutUpdates: %w", err)
+	}
 	if q.listRolloutsStmt, err = db.PrepareContext(ctx, listRollouts); err != nil {
 		return nil, fmt.Errorf("error preparing query ListRollouts: %w", err)
 	}
@@ -261,6 +264,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.pageRevisionsStmt, err = db.PrepareContext(ctx, pageRevisions); err != nil {
 		return nil, fmt.Errorf("error preparing query PageRevisions: %w", err)
 	}
+	if q.pageRolloutsStmt, err = db.PrepareContext(ctx, pageRollouts); err != nil {
+		return nil, fmt.Errorf("error preparing query PageRollouts: %w", err)
+	}
 	if q.pageUpdatesStmt, err = db.PrepareContext(ctx, pageUpdates); err != nil {
 		return nil, fmt.Errorf("error preparing query PageUpdates: %w", err)
 	}
@@ -278,6 +284,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.revokeAPIKeyStmt, err = db.PrepareContext(ctx, revokeAPIKey); err != nil {
 		return nil, fmt.Errorf("error preparing query RevokeAPIKey: %w", err)
+	}
+	if q.rolloutEventsBetweenStmt, err = db.PrepareContext(ctx, rolloutEventsBetween); err != nil {
+		return nil, fmt.Errorf("error preparing query RolloutEventsBetween: %w", err)
 	}
 	if q.setCVMListedStmt, err = db.PrepareContext(ctx, setCVMListed); err != nil {
 		return nil, fmt.Errorf("error preparing query SetCVMListed: %w", err)
@@ -654,6 +663,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listRolloutTargetsStmt: %w", cerr)
 		}
 	}
+	if q.listRolloutUpdatesStmt != nil {
+		if cerr := q.listRolloutUpdatesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listRolloutUpdatesStmt: %w", cerr)
+		}
+	}
 	if q.listRolloutsStmt != nil {
 		if cerr := q.listRolloutsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listRolloutsStmt: %w", cerr)
@@ -724,6 +738,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing pageRevisionsStmt: %w", cerr)
 		}
 	}
+	if q.pageRolloutsStmt != nil {
+		if cerr := q.pageRolloutsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing pageRolloutsStmt: %w", cerr)
+		}
+	}
 	if q.pageUpdatesStmt != nil {
 		if cerr := q.pageUpdatesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing pageUpdatesStmt: %w", cerr)
@@ -752,6 +771,11 @@ func (q *Queries) Close() error {
 	if q.revokeAPIKeyStmt != nil {
 		if cerr := q.revokeAPIKeyStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing revokeAPIKeyStmt: %w", cerr)
+		}
+	}
+	if q.rolloutEventsBetweenStmt != nil {
+		if cerr := q.rolloutEventsBetweenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing rolloutEventsBetweenStmt: %w", cerr)
 		}
 	}
 	if q.setCVMListedStmt != nil {
@@ -933,6 +957,7 @@ type Queries struct {
 	listRevisionsStmt                *sql.Stmt
 	listRolloutEventsStmt            *sql.Stmt
 	listRolloutTargetsStmt           *sql.Stmt
+	listRolloutUpdatesStmt           *sql.Stmt
 	listRolloutsStmt                 *sql.Stmt
 	listUnrecordedEventsStmt         *sql.Stmt
 	listUpdateEventsStmt             *sql.Stmt
@@ -947,12 +972,14 @@ type Queries struct {
 	pageHistoriesStmt                *sql.Stmt
 	pagePowerOperationsStmt          *sql.Stmt
 	pageRevisionsStmt                *sql.Stmt
+	pageRolloutsStmt                 *sql.Stmt
 	pageUpdatesStmt                  *sql.Stmt
 	powerEventsBetweenStmt           *sql.Stmt
 	putDocumentStmt                  *sql.Stmt
 	releaseIdempotencyKeyStmt        *sql.Stmt
 	renameCVMStmt                    *sql.Stmt
 	revokeAPIKeyStmt                 *sql.Stmt
+	rolloutEventsBetweenStmt         *sql.Stmt
 	setCVMListedStmt                 *sql.Stmt
 	setCVMStateStmt                  *sql.Stmt
 	setEventRecordedStmt             *sql.Stmt
@@ -1039,6 +1066,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listRevisionsStmt:                q.listRevisionsStmt,
 		listRolloutEventsStmt:            q.listRolloutEventsStmt,
 		listRolloutTargetsStmt:           q.listRolloutTargetsStmt,
+		listRolloutUpdatesStmt:           q.listRolloutUpdatesStmt,
 		listRolloutsStmt:                 q.listRolloutsStmt,
 		listUnrecordedEventsStmt:         q.listUnrecordedEventsStmt,
 		listUpdateEventsStmt:             q.listUpdateEventsStmt,
@@ -1053,12 +1081,14 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		pageHistoriesStmt:                q.pageHistoriesStmt,
 		pagePowerOperationsStmt:          q.pagePowerOperationsStmt,
 		pageRevisionsStmt:                q.pageRevisionsStmt,
+		pageRolloutsStmt:                 q.pageRolloutsStmt,
 		pageUpdatesStmt:                  q.pageUpdatesStmt,
 		powerEventsBetweenStmt:           q.powerEventsBetweenStmt,
 		putDocumentStmt:                  q.putDocumentStmt,
 		releaseIdempotencyKeyStmt:        q.releaseIdempotencyKeyStmt,
 		renameCVMStmt:                    q.renameCVMStmt,
 		revokeAPIKeyStmt:                 q.revokeAPIKeyStmt,
+		rolloutEventsBetweenStmt:         q.rolloutEventsBetweenStmt,
 		setCVMListedStmt:                 q.setCVMListedStmt,
 		setCVMStateStmt:                  q.setCVMStateStmt,
 		setEventRecordedStmt:             q.setEventRecordedStmt,

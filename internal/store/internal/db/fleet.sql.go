@@ -334,6 +334,59 @@ func (q *Queries) ListRolloutTargets(ctx context.Context, rolloutID string) ([]R
 	return items, nil
 }
 
+const listRolloutUpdates = `-- name: ListRolloutUpdates :many
+SELECT updates.id, updates.cvm_id, updates.kind, updates.state, updates.reason, updates.correlation_id, updates.compose_hash, updates.from_revision_id, updates.tx_hash, updates.block_number, updates.error, updates.created_by, updates.created_at, updates.expires_at, updates.state_since, updates.finished_at, updates.version, updates.approved_at, updates.resting_status, updates.cancelled_by, updates.shutdown_timeout, updates.allow_force_stop FROM rollout_targets
+JOIN updates ON updates.id = CASE rollout_targets.state WHEN 'updating' THEN rollout_targets.update_id ELSE rollout_targets.revert_id END
+WHERE rollout_targets.rollout_id = ?1 AND rollout_targets.state IN ('updating', 'reverting')
+`
+
+// The updates that are under way for a rollout, in one go: a fleet may have thousands.
+func (q *Queries) ListRolloutUpdates(ctx context.Context, rolloutID string) ([]Update, error) {
+	rows, err := q.query(ctx, q.listRolloutUpdatesStmt, listRolloutUpdates, rolloutID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Update
+	for rows.Next() {
+		var i Update
+		if err := rows.Scan(
+			&i.ID,
+			&i.CVMID,
+			&i.Kind,
+			&i.State,
+			&i.Reason,
+			&i.CorrelationID,
+			&i.ComposeHash,
+			&i.FromRevisionID,
+			&i.TxHash,
+			&i.BlockNumber,
+			&i.Error,
+			&i.CreatedBy,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+			&i.StateSince,
+			&i.FinishedAt,
+			&i.Version,
+			&i.ApprovedAt,
+			&i.RestingStatus,
+			&i.CancelledBy,
+			&i.ShutdownTimeout,
+			&i.AllowForceStop,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listRollouts = `-- name: ListRollouts :many
 SELECT id, app_id, workspace_id, compose_hash, tx_hash, strategy, max_unavailable, canary, canary_batches, min_ready, max_failures, promoted, state, reason, created_by, created_at, state_since, finished_at, version FROM rollouts WHERE app_id = ?1 ORDER BY created_at DESC, id DESC LIMIT ?2
 `

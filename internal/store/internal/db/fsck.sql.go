@@ -131,6 +131,53 @@ func (q *Queries) PageRevisions(ctx context.Context, iD string, limit int64) ([]
 	return items, nil
 }
 
+const pageRollouts = `-- name: PageRollouts :many
+SELECT id, app_id, workspace_id, compose_hash, tx_hash, strategy, max_unavailable, canary, canary_batches, min_ready, max_failures, promoted, state, reason, created_by, created_at, state_since, finished_at, version FROM rollouts WHERE id > ?1 ORDER BY id LIMIT ?2
+`
+
+func (q *Queries) PageRollouts(ctx context.Context, iD string, limit int64) ([]Rollout, error) {
+	rows, err := q.query(ctx, q.pageRolloutsStmt, pageRollouts, iD, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Rollout
+	for rows.Next() {
+		var i Rollout
+		if err := rows.Scan(
+			&i.ID,
+			&i.AppID,
+			&i.WorkspaceID,
+			&i.ComposeHash,
+			&i.TxHash,
+			&i.Strategy,
+			&i.MaxUnavailable,
+			&i.Canary,
+			&i.CanaryBatches,
+			&i.MinReady,
+			&i.MaxFailures,
+			&i.Promoted,
+			&i.State,
+			&i.Reason,
+			&i.CreatedBy,
+			&i.CreatedAt,
+			&i.StateSince,
+			&i.FinishedAt,
+			&i.Version,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const pageUpdates = `-- name: PageUpdates :many
 SELECT id, cvm_id, kind, state, reason, correlation_id, compose_hash, from_revision_id, tx_hash, block_number, error, created_by, created_at, expires_at, state_since, finished_at, version, approved_at, resting_status, cancelled_by, shutdown_timeout, allow_force_stop FROM updates WHERE id > ?1 ORDER BY id LIMIT ?2
 `
@@ -167,6 +214,42 @@ func (q *Queries) PageUpdates(ctx context.Context, iD string, limit int64) ([]Up
 			&i.CancelledBy,
 			&i.ShutdownTimeout,
 			&i.AllowForceStop,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const rolloutEventsBetween = `-- name: RolloutEventsBetween :many
+SELECT rollout_id, seq, from_state, to_state, reason, actor, created_at FROM rollout_events WHERE rollout_id > ?1 AND rollout_id <= ?2 ORDER BY rollout_id, seq
+`
+
+// The steps of the rollouts of a page.
+func (q *Queries) RolloutEventsBetween(ctx context.Context, rolloutID string, rolloutID_2 string) ([]RolloutEvent, error) {
+	rows, err := q.query(ctx, q.rolloutEventsBetweenStmt, rolloutEventsBetween, rolloutID, rolloutID_2)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RolloutEvent
+	for rows.Next() {
+		var i RolloutEvent
+		if err := rows.Scan(
+			&i.RolloutID,
+			&i.Seq,
+			&i.FromState,
+			&i.ToState,
+			&i.Reason,
+			&i.Actor,
+			&i.CreatedAt,
 		); err != nil {
 			return nil, err
 		}
