@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lockstep-cvm/lockstep/api"
@@ -78,7 +79,7 @@ func (c *Client) CreateAppReplica(ctx context.Context, appID, vmUUID string, in 
 }
 
 // StartRollout takes one approved document to all CVMs of an app, or to those named. While a rollout to
-// the same document is active it returns that one, so it may be repeated. Approvals that are missing come
+// the same document is on its way it returns that one, so it may be repeated. Approvals that are missing come
 // as an *[APIError] that [MissingApprovals] reads. Only Lockstep servers offer it.
 //
 // API: POST /apps/{app_id}/rollouts
@@ -174,11 +175,12 @@ func (c *Client) WatchRollout(ctx context.Context, appID, rolloutID string, inte
 
 // fleetLook is what of a rollout changes.
 func fleetLook(r *api.Rollout) string {
-	text := string(r.State) + r.Reason
+	var text strings.Builder
+	text.WriteString(string(r.State) + r.Reason)
 	for i := range r.Targets {
-		text += "\n" + r.Targets[i].State + r.Targets[i].Reason
+		text.WriteString("\n" + r.Targets[i].State + r.Targets[i].Reason)
 	}
-	return text
+	return text.String()
 }
 
 // FleetError says that a rollout has ended without every CVM on its document.

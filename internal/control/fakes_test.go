@@ -179,6 +179,7 @@ type fakeNode struct {
 	cvms  map[string]*fakeCVM
 
 	unreachable bool
+	calls       int                             // while it was unreachable
 	sick        map[appcompose.ComposeHash]bool // documents that never get healthy
 	refuseApply error
 	stubborn    bool              // guests do not shut down when asked
@@ -214,7 +215,8 @@ func newFakeNode(chain *fakeChain, clock *manualClock) *fakeNode {
 
 func (n *fakeNode) get(id string) (*fakeCVM, error) {
 	if n.unreachable {
-		return nil, fmt.Errorf("%w: connection refused", runtime.ErrUnreachable)
+		n.calls++ // as with real ones, no two errors are the same
+		return nil, fmt.Errorf("%w: from port %d: connection refused", runtime.ErrUnreachable, n.calls)
 	}
 	cvm := n.cvms[id]
 	if cvm == nil {

@@ -27,7 +27,7 @@ const (
 )
 
 // StartRollout is POST /apps/{app_id}/rollouts: one document that the owner approved goes to all replicas
-// of an app, or to those named. While one to the same document is active it is returned instead.
+// of an app, or to those named. While one to the same document is on its way it is returned instead.
 func (s *Service) StartRollout(ctx context.Context, p Principal, appID string, request api.RolloutRequest) (*FleetRollout, error) {
 	app, err := s.ownApp(ctx, p, appID)
 	if err != nil {
@@ -86,9 +86,9 @@ func (s *Service) startRollout(ctx context.Context, p Principal, app store.App, 
 	return s.fleetView(ctx, row)
 }
 
-// sameRollout answers a request with the rollout that is active, if it is to the same document.
+// sameRollout answers a request with the rollout that is active, if it takes CVMs to the same document.
 func (s *Service) sameRollout(ctx context.Context, active store.Rollout, hash appcompose.ComposeHash) (*FleetRollout, error) {
-	if active.ComposeHash == hash {
+	if active.ComposeHash == hash && active.State != column.RolloutRollingBack {
 		return s.fleetView(ctx, active)
 	}
 	return nil, problem.New(problem.KindConflict, "", "another rollout of this app is active").
@@ -105,17 +105,17 @@ func (s *Service) chosenCVMs(ctx context.Context, p Principal, app store.App, vm
 	all = slices.DeleteFunc(all, func(c store.CVM) bool { return c.WorkspaceID != p.Workspace.ID })
 	chosen := all
 	if len(vmUUIDs) > 0 {
-		chosen = nil
-		for _, row := range all {
-			if slices.ContainsFunc(vmUUIDs, func(id string) bool { return sameUUID(id, row.VMUUID) }) {
-				chosen = append(chosen, row)
-			}
-		}
+		wanted := make(map[string]string, len(vmUUIDs)) // as it was given, by its plain form
 		for _, id := range vmUUIDs {
-			if !slices.ContainsFunc(all, func(c store.CVM) bool { return sameUUID(id, c.VMUUID) }) {
-				return nil, problem.New(problem.KindNotFound, api.CodeCVMNotFound, "a CVM of the rollout was not found").
-					With("vm_uuids", id, "the vm_uuid of a CVM of this app")
-			}
+			wanted[plainUUID(id)] = id
+		}
+		chosen = slices.DeleteFunc(all, func(c store.CVM) bool { return wanted[plainUUID(c.VMUUID)] == "" })
+		for _, row := range chosen {
+			delete(wanted, plainUUID(row.VMUUID))
+		}
+		for _, id := range wanted {
+			return nil, problem.New(problem.KindNotFound, api.CodeCVMNotFound, "a CVM of the rollout was not found").
+				With("vm_uuids", id, "the vm_uuid of a CVM of this app")
 		}
 	}
 	if len(chosen) == 0 {
@@ -124,9 +124,10 @@ func (s *Service) chosenCVMs(ctx context.Context, p Principal, app store.App, vm
 	return chosen, nil
 }
 
-func sameUUID(a, b string) bool {
-	return strings.EqualFold(strings.ReplaceAll(a, "-", ""), strings.ReplaceAll(b, "-", ""))
-}
+// plainUUID is a UUID in the form in which two can be compared.
+func plainUUID(id string) string { return strings.ToLower(strings.ReplaceAll(id, "-", "")) }
+
+func sameUUID(a, b string) bool { return plainUUID(a) == plainUUID(b) }
 
 func badRollout(field string, seen any, want string) *problem.Error {
 	return problem.New(problem.KindInvalid, api.CodeInvalidRequest, "bad rollout").With(field, seen, want)

@@ -4,11 +4,103 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
 	"github.com/lockstep-cvm/lockstep/internal/store"
 	"github.com/lockstep-cvm/lockstep/internal/store/column"
 )
+
+// sight is what the node of a CVM said of it.
+type sight struct {
+	status runtime.Status
+	err    error
+}
+
+// sightCallers is how many nodes are asked at once.
+const sightCallers = 16
+
+// see asks the nodes of CVMs what they see, many at once: one that does not answer must not hold up the
+// rollout for each of its CVMs in turn.
+func (f *fleetStep) see(ctx context.Context, targets []int) {
+	if f.seen == nil {
+		f.seen = map[int]sight{}
+	}
+	var (
+		mu     sync.Mutex
+		asking sync.WaitGroup
+		slots  = make(chan struct{}, sightCallers)
+	)
+	for _, i := range targets {
+		slots <- struct{}{}
+		asking.Go(func() {
+			defer func() { <-slots }()
+			row, err := f.store.Read().GetCVM(ctx, f.targets[i].CVMID)
+			if err != nil {
+				return // who needs the row reads it again, and says so
+			}
+			node, err := f.catalog.node(row.NodeID)
+			if err != nil {
+				return // as above
+			}
+			s := f.ask(ctx, node, row.VMUUID)
+			mu.Lock()
+			f.seen[i] = s
+			mu.Unlock()
+		})
+	}
+	asking.Wait()
+}
+
+func (f *fleetStep) ask(ctx context.Context, node *Node, vmUUID string) sight {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	status, err := node.Runtime.Status(ctx, vmUUID)
+	return sight{status, err}
+}
+
+// sight is what the node of a target said in this step; it is asked if it was not yet.
+func (f *fleetStep) sight(ctx context.Context, i int, node *Node) (runtime.Status, error) {
+	s, ok := f.seen[i]
+	if !ok {
+		s = f.ask(ctx, node, f.targets[i].VMUUID)
+	}
+	return s.status, s.err
+}
+
+// lookAtAll takes up what has become of every CVM since the last step.
+func (f *fleetStep) lookAtAll(ctx context.Context) error {
+	under, err := f.store.Read().ListRolloutUpdates(ctx, f.row.ID)
+	if err != nil {
+		return fmt.Errorf("updates under way: %w", err)
+	}
+	f.updates = make(map[string]store.Update, len(under))
+	for _, u := range under {
+		f.updates[u.ID] = u
+	}
+	var settling []int
+	for i := range f.targets {
+		if f.targets[i].State == column.TargetSettling && f.row.State != column.RolloutRollingBack {
+			settling = append(settling, i)
+		}
+	}
+	f.see(ctx, settling)
+	for i := range f.targets {
+		if err := f.look(ctx, i); err != nil {
+			return fmt.Errorf("CVM %s: %w", f.targets[i].VMUUID, err)
+		}
+	}
+	return nil
+}
+
+// update is the update of a target that is under way.
+func (f *fleetStep) update(id string) (store.Update, error) {
+	u, ok := f.updates[id]
+	if !ok {
+		return u, fmt.Errorf("update %q is not there", id)
+	}
+	return u, nil
+}
 
 // look takes up what has become of a CVM since the last step.
 func (f *fleetStep) look(ctx context.Context, i int) error {
@@ -26,9 +118,9 @@ func (f *fleetStep) look(ctx context.Context, i int) error {
 
 func (f *fleetStep) lookAtUpdate(ctx context.Context, i int) error {
 	t := &f.targets[i]
-	u, err := f.store.Read().GetUpdate(ctx, t.UpdateID)
+	u, err := f.update(t.UpdateID)
 	if err != nil {
-		return fmt.Errorf("update %s: %w", t.UpdateID, err)
+		return err
 	}
 	if gone, err := f.deleted(ctx, i, &u); gone || err != nil {
 		return err
@@ -46,11 +138,11 @@ func (f *fleetStep) lookAtUpdate(ctx context.Context, i int) error {
 		t.Down = true
 		return f.set(i, column.TargetFailed, "%s", outcome(&u))
 	case column.AwaitingApproval: // the approval was lost before anything was stopped
-		f.cancel = append(f.cancel, u.ID)
+		f.cancel = append(f.cancel, u)
 	case column.RolledBack, column.Cancelled, column.Expired, column.Superseded:
 	case column.Proposed, column.Approved, column.RollingOut, column.Verifying, column.RollingBack:
 		if back && u.State == column.Approved {
-			f.cancel = append(f.cancel, u.ID) // nothing was stopped yet
+			f.cancel = append(f.cancel, u) // nothing was stopped yet
 			return f.set(i, column.TargetReverted, "its update was given up before anything was stopped")
 		}
 		return nil // its end wakes the rollout
@@ -63,9 +155,9 @@ func (f *fleetStep) lookAtUpdate(ctx context.Context, i int) error {
 
 func (f *fleetStep) lookAtRevert(ctx context.Context, i int) error {
 	t := &f.targets[i]
-	u, err := f.store.Read().GetUpdate(ctx, t.RevertID)
+	u, err := f.update(t.RevertID)
 	if err != nil {
-		return fmt.Errorf("update %s: %w", t.RevertID, err)
+		return err
 	}
 	if gone, err := f.deleted(ctx, i, &u); gone || err != nil {
 		return err
@@ -75,7 +167,7 @@ func (f *fleetStep) lookAtRevert(ctx context.Context, i int) error {
 		t.Moved, t.Down = false, false
 		return f.set(i, column.TargetReverted, "runs again what it ran before")
 	case u.State == column.AwaitingApproval:
-		f.cancel = append(f.cancel, u.ID)
+		f.cancel = append(f.cancel, u)
 	case !u.State.Final():
 		return nil
 	}
@@ -130,10 +222,11 @@ func (f *fleetStep) lookAtHealth(ctx context.Context, i int) error {
 	}
 	node, err := f.catalog.node(row.NodeID)
 	if err != nil {
-		return err
+		t.Down = true
+		return f.set(i, column.TargetFailed, "its health cannot be known: %v", err)
 	}
 	left := t.ReadyAt.Sub(f.clock.Now())
-	status, err := node.Runtime.Status(ctx, t.VMUUID)
+	status, err := f.sight(ctx, i, node)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -190,13 +283,14 @@ func (f *fleetStep) prepareStart(ctx context.Context, i int) error {
 	}
 	node, err := f.catalog.node(row.NodeID)
 	if err != nil {
-		return err
+		return f.set(i, column.TargetFailed, "its update could not begin: %v", err)
 	}
-	status, err := node.Runtime.Status(ctx, t.VMUUID)
+	status, err := f.sight(ctx, i, node)
 	if row.Status == StatusStopped || err == nil && status.State == runtime.StateStopped && row.Status != StatusError {
 		return f.set(i, column.TargetSkipped, "it is stopped, and an update would start it; start it and roll out again")
 	}
 	f.begun[i] = true
+	f.exited[i] = err == nil && status.State == runtime.StateExited
 	return nil
 }
 
@@ -236,6 +330,9 @@ func (f *fleetStep) prepareRevert(ctx context.Context, i int) error {
 	previous, err := f.store.Read().GetRevision(ctx, t.FromRevisionID)
 	if err != nil {
 		return fmt.Errorf("previous revision: %w", err)
+	}
+	if _, err := f.catalog.node(row.NodeID); err != nil {
+		return f.set(i, column.TargetStuck, "could not go back: %v", err)
 	}
 	cvm, err := f.target(ctx, row)
 	if err != nil {

@@ -26,10 +26,15 @@ type fleetStep struct {
 	next    store.Rollout
 	targets []store.RolloutTarget
 	before  []store.RolloutTarget
-	begun   map[int]bool // targets whose update is to begin
-	back    map[int]bool // targets whose way back is to begin
-	cancel  []string     // updates that are to be given up
+	began   column.RolloutState // the state of the rollout before the step
+	begun   map[int]bool        // targets whose update is to begin
+	exited  map[int]bool        // those of them that went down by themselves
+	back    map[int]bool        // targets whose way back is to begin
+	cancel  []store.Update      // updates that are to be given up
 	wait    time.Duration
+
+	updates map[string]store.Update // those of targets that are under way
+	seen    map[int]sight           // what nodes said of targets
 }
 
 // maxStarts bounds how many updates begin in one transaction; the next step begins more.
@@ -51,15 +56,13 @@ func (s *Service) AdvanceRollout(ctx context.Context, id string) (Step, error) {
 	if row.State.Final() {
 		return Step{Done: true}, nil
 	}
-	f := &fleetStep{Service: s, row: row, next: row, begun: map[int]bool{}, back: map[int]bool{}}
+	f := &fleetStep{Service: s, row: row, next: row, began: row.State, begun: map[int]bool{}, exited: map[int]bool{}, back: map[int]bool{}}
 	if f.targets, err = s.store.Read().ListRolloutTargets(ctx, id); err != nil {
 		return Step{}, fmt.Errorf("targets of rollout %s: %w", id, err)
 	}
 	f.before = append(f.before, f.targets...)
-	for i := range f.targets {
-		if err := f.look(ctx, i); err != nil {
-			return Step{}, fmt.Errorf("rollout %s: CVM %s: %w", id, f.targets[i].VMUUID, err)
-		}
+	if err := f.lookAtAll(ctx); err != nil {
+		return Step{}, fmt.Errorf("rollout %s: %w", id, err)
 	}
 	if err := f.decide(ctx); err != nil {
 		return Step{}, fmt.Errorf("rollout %s: %w", id, err)
@@ -69,13 +72,27 @@ func (s *Service) AdvanceRollout(ctx context.Context, id string) (Step, error) {
 		return Step{}, ctx.Err() // somebody else moved it, or one of its CVMs; look again
 	case err != nil:
 		return Step{}, fmt.Errorf("rollout %s: %w", id, err)
-	case changed:
+	case changed && (f.moved() || f.wait == 0):
 		return Step{Done: f.row.State.Final()}, nil
 	case f.wait > 0:
+		// Also when reasons were written: an error that differs each time is no reason to hurry.
 		return Step{Wait: f.wait}, nil
 	default:
 		return Step{Done: true}, nil // the end of an update, or a person, wakes it
 	}
+}
+
+// moved reports whether the step did more than to write reasons. It is asked after the write.
+func (f *fleetStep) moved() bool {
+	if len(f.cancel)+len(f.begun)+len(f.back) > 0 || f.next.State != f.began {
+		return true
+	}
+	for i := range f.targets {
+		if f.targets[i].State != f.before[i].State {
+			return true
+		}
+	}
+	return false
 }
 
 // after asks for another look within d.
@@ -123,16 +140,17 @@ func (f *fleetStep) decide(ctx context.Context) error {
 			return err
 		}
 	}
-	for n, i := range d.Start {
-		if n == maxStarts {
+	f.see(ctx, d.Start[:min(len(d.Start), maxStarts)])
+	for _, i := range d.Start {
+		if len(f.begun) == maxStarts {
 			break
 		}
 		if err := f.prepareStart(ctx, i); err != nil {
 			return fmt.Errorf("CVM %s: %w", f.targets[i].VMUUID, err)
 		}
 	}
-	for n, i := range d.Revert {
-		if n == maxStarts {
+	for _, i := range d.Revert {
+		if len(f.back) == maxStarts {
 			break
 		}
 		if err := f.prepareRevert(ctx, i); err != nil {
@@ -188,8 +206,8 @@ func (f *fleetStep) write(ctx context.Context) (changed bool, err error) {
 		if err := f.setRollout(ctx, tx, &row, f.next, lockstep); err != nil {
 			return err
 		}
-		for _, id := range f.cancel {
-			if err := f.giveUp(ctx, tx, id); err != nil {
+		for _, u := range f.cancel {
+			if err := f.giveUp(ctx, tx, u); err != nil {
 				return err
 			}
 		}
@@ -198,7 +216,7 @@ func (f *fleetStep) write(ctx context.Context) (changed bool, err error) {
 			var err error
 			switch {
 			case f.begun[i]:
-				err = f.start(ctx, tx, t)
+				err = f.start(ctx, tx, t, f.exited[i])
 			case f.back[i]:
 				err = f.revert(ctx, tx, t)
 			}

@@ -18,8 +18,9 @@ func leftAlone(t *store.RolloutTarget, row *store.CVM) bool {
 	return row.RevisionID != t.FromRevisionID
 }
 
-// start begins the update of a CVM, in the transaction that says so in the rollout.
-func (f *fleetStep) start(ctx context.Context, tx *store.Tx, t *store.RolloutTarget) error {
+// start begins the update of a CVM, in the transaction that says so in the rollout. One that has the document
+// needs none, unless it went down.
+func (f *fleetStep) start(ctx context.Context, tx *store.Tx, t *store.RolloutTarget, exited bool) error {
 	row, err := tx.GetCVM(ctx, t.CVMID)
 	if errors.Is(err, store.ErrNotFound) || (err == nil && row.ActiveUpdateID != "") {
 		return errStale // since it was looked at
@@ -28,7 +29,7 @@ func (f *fleetStep) start(ctx context.Context, tx *store.Tx, t *store.RolloutTar
 		return err
 	}
 	t.FromRevisionID = row.RevisionID
-	if row.RevisionID != "" && row.Status != StatusError {
+	if row.RevisionID != "" && row.Status != StatusError && !exited {
 		revision, err := tx.GetRevision(ctx, row.RevisionID)
 		if err != nil {
 			return fmt.Errorf("revision %s: %w", row.RevisionID, err)
@@ -74,14 +75,15 @@ func (f *fleetStep) begin(ctx context.Context, tx *store.Tx, row *store.CVM, has
 	return f.beginUpdate(ctx, tx, row, hash, f.row.CreatedBy, m)
 }
 
-// giveUp cancels an update that has not touched its CVM.
-func (f *fleetStep) giveUp(ctx context.Context, tx *store.Tx, id string) error {
-	u, err := tx.GetUpdate(ctx, id)
+// giveUp cancels an update that has not touched its CVM, if it still is where it was when it was looked at:
+// it may have gone on since, or its owner approved it again.
+func (f *fleetStep) giveUp(ctx context.Context, tx *store.Tx, looked store.Update) error {
+	u, err := tx.GetUpdate(ctx, looked.ID)
 	if err != nil {
 		return err
 	}
-	if u.State != column.Approved && u.State != column.AwaitingApproval {
-		return errStale // it went on since it was looked at
+	if u.State != looked.State {
+		return errStale
 	}
 	row, err := tx.GetAnyCVM(ctx, u.CVMID)
 	if err != nil {

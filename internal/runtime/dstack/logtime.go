@@ -1,7 +1,9 @@
 package dstack
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net/url"
 	"strconv"
@@ -62,17 +64,27 @@ func (f timeFilter) keep(line string) (string, bool) {
 	return text, true
 }
 
-// lastLines reads a log to its end and keeps its last lines.
+// lastLines reads a log to its end and keeps its last lines, and never more than them.
 func lastLines(log io.ReadCloser, count int) (io.ReadCloser, error) {
 	defer log.Close()
-	text, err := io.ReadAll(log)
-	if err != nil {
-		return nil, err
+	var kept [][]byte
+	next := 0 // where the oldest of count lines is
+	for lines := bufio.NewReader(log); ; {
+		line, err := lines.ReadBytes('\n')
+		switch {
+		case len(line) == 0:
+		case len(kept) < count:
+			kept = append(kept, line)
+		default:
+			kept[next] = line
+			next = (next + 1) % count
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	lines := bytes.SplitAfter(text, []byte("\n"))
-	if len(lines) > 0 && len(lines[len(lines)-1]) == 0 {
-		lines = lines[:len(lines)-1]
-	}
-	kept := bytes.Join(lines[max(0, len(lines)-count):], nil)
-	return io.NopCloser(bytes.NewReader(kept)), nil
+	return io.NopCloser(bytes.NewReader(bytes.Join(append(kept[next:len(kept):len(kept)], kept[:next]...), nil))), nil
 }
