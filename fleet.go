@@ -90,7 +90,8 @@ func (c *Client) StartRollout(ctx context.Context, appID string, in api.RolloutR
 	return c.rollout(ctx, http.MethodPost, appID, "", in)
 }
 
-// Rollouts returns the newest rollouts of an app, at most limit of them; 0 is the server's choice.
+// Rollouts returns the newest rollouts of an app without their CVMs, at most limit of them; 0 is the server's
+// choice.
 //
 // API: GET /apps/{app_id}/rollouts
 func (c *Client) Rollouts(ctx context.Context, appID string, limit int) ([]api.Rollout, error) {

@@ -103,7 +103,7 @@ type Rollout struct {
 	CreatedAt  string  `json:"created_at"`
 	StateSince string  `json:"state_since"`
 	FinishedAt *string `json:"finished_at"`
-	// Targets are its CVMs in the order of their turn.
+	// Targets are its CVMs in the order of their turn. They are left out of listings.
 	Targets List[RolloutTarget] `json:"targets"`
 	// Events are the steps it took; left out in a listing.
 	Events List[RolloutEvent] `json:"events,omitzero"`

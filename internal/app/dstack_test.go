@@ -45,6 +45,7 @@ type fleet struct {
 	user   control.Principal
 	client *lockstep.Client
 	host   *host
+	change func(*app.Config) // before the server is opened; nil for none
 }
 
 // host is the dstack host, which may be cut off and restarted.
@@ -102,6 +103,13 @@ func (h *host) restart() {
 }
 
 func newFleet(t *testing.T, databaseURL string) *fleet {
+	f := prepareFleet(t)
+	f.open(databaseURL)
+	return f
+}
+
+// prepareFleet makes all but the server.
+func prepareFleet(t *testing.T) *fleet {
 	f := &fleet{t: t}
 	ctx := t.Context()
 	var err error
@@ -118,7 +126,6 @@ func newFleet(t *testing.T, databaseURL string) *fleet {
 		t.Fatal(err)
 	}
 	f.host = newHost(t, kms.AuthorizerFunc(f.authorize))
-	f.open(databaseURL)
 	return f
 }
 
@@ -157,6 +164,9 @@ func (f *fleet) open(databaseURL string) {
 		{ID: simNode, Name: "local-1", Driver: "sim", Dir: filepath.Join(dir, "node"), DeviceID: hex.EncodeToString(device[:]), Images: images, Capacity: capacity},
 		{ID: dstackNode, Name: "tdx-1", Driver: "dstack", DeviceID: hex.EncodeToString(device[:]), Images: images, Capacity: capacity,
 			Dstack: app.DstackConfig{URL: f.host.front.URL, Token: vmmToken}},
+	}
+	if f.change != nil {
+		f.change(&config)
 	}
 	timeouts := control.DefaultTimeouts()
 	timeouts.Poll, timeouts.Retry = 5*time.Millisecond, 10*time.Millisecond
