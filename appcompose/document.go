@@ -1,6 +1,9 @@
 package appcompose
 
-import "slices"
+import (
+	"slices"
+	"sync"
+)
 
 // MaxDocumentSize is the size in bytes up to which a guest copies
 // app-compose.json from its host.
@@ -17,6 +20,7 @@ type Document struct {
 	hash   ComposeHash
 	tape   *tape
 	fields []field // in the document's order
+	ports  func() []int
 }
 
 // field is one top-level member and where it lies in the bytes.
@@ -52,6 +56,7 @@ func parseOwned(b []byte) (*Document, error) {
 		return nil, err
 	}
 	d := &Document{raw: b, hash: Hash(b), tape: t}
+	d.ports = sync.OnceValue(func() []int { return publishedPorts([]byte(d.DockerComposeFile())) })
 	seen := make(map[string]struct{}, 32)
 	for i := uint32(1); i < t.nodes[0].next; i = t.nodes[i+1].next {
 		name := string(t.key(&t.nodes[i]))

@@ -81,11 +81,10 @@ func (s *Service) fits(f AppFilter, row store.CVMOfApp) bool {
 
 func found(search string, row store.CVMOfApp) bool {
 	search = strings.ToLower(strings.TrimSpace(search))
-	id := strings.TrimPrefix(strings.TrimPrefix(search, "app_"), "0x")
-	for part, whole := range map[string][]string{search: {row.AppName, row.Name, row.VMUUID, row.InstanceID}, id: {row.AppID}} {
-		if slices.ContainsFunc(whole, func(text string) bool { return strings.Contains(strings.ToLower(text), part) }) {
-			return true
-		}
+	if strings.Contains(row.AppID, strings.TrimPrefix(strings.TrimPrefix(search, "app_"), "0x")) {
+		return true
 	}
-	return false
+	return slices.ContainsFunc([]string{row.AppName, row.Name, row.VMUUID, row.InstanceID}, func(text string) bool {
+		return strings.Contains(strings.ToLower(text), search)
+	})
 }

@@ -148,8 +148,8 @@ func TestAppList(t *testing.T) {
 	h.do("GET", base+"/apps?page=9", "").want(t, 200, "total", 2, "dstack_apps", "[]")
 	for query, want := range map[string]int{
 		"search=FIR": 1, "search=app_" + strings.Repeat("a", 40): 1, "search=nothing": 0, "status=running": 2, "status=stopped&status=running": 2,
-		"status=stopped": 0, "kms_type=ethereum": 1, "kms_slug=off": 1, "node=node-5&region=local": 2, "region=moon": 0, "listed=true": 0,
-		"listed=false": 2, "base_image=dstack-0.5.5": 2, "instance_type=tdx.small": 2, "instance_type=tdx.large": 0,
+		"status=stopped": 0, "kms_type=ethereum": 1, "kms_slug=off": 1, "node=node-5&region=local": 2, "region=moon": 0, "listed=true": 2,
+		"listed=false": 0, "base_image=dstack-0.5.5": 2, "instance_type=tdx.small": 2, "instance_type=tdx.large": 0,
 	} {
 		h.do("GET", base+"/apps?"+query, "").want(t, 200, "total", want)
 	}

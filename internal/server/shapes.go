@@ -21,8 +21,7 @@ func timestamp(t time.Time) *string {
 	return &s
 }
 
-// defaultPort is the port of the address that is shown for a CVM. The gateway serves every published
-// port under <app id>-<port>; which ones there are is known inside the guest only.
+// defaultPort is the port of the address that is shown for a CVM of which no published port is known.
 const defaultPort = gateway.DefaultPort
 
 // endpoints are the addresses under which the gateway serves a CVM.
@@ -30,16 +29,22 @@ func endpoints(cvm *control.CVM) []api.NetworkURLs {
 	if cvm.Node.GatewayDomain == "" || !cvm.Document.GatewayEnabled() {
 		return nil
 	}
-	urls := api.NetworkURLs{App: endpoint(cvm.Row.AppID, cvm.Node.GatewayDomain)}
-	urls.Instance = urls.App
-	if cvm.Row.InstanceID != "" {
-		urls.Instance = endpoint(cvm.Row.InstanceID, cvm.Node.GatewayDomain)
+	ports := cvm.Document.PublishedPorts()
+	if len(ports) == 0 {
+		ports = []int{defaultPort} // what services publish may be a variable, or all of the host's network
 	}
-	return []api.NetworkURLs{urls}
+	return each(ports, func(port int) api.NetworkURLs {
+		urls := api.NetworkURLs{App: endpoint(cvm.Row.AppID, port, cvm.Node.GatewayDomain)}
+		urls.Instance = urls.App
+		if cvm.Row.InstanceID != "" {
+			urls.Instance = endpoint(cvm.Row.InstanceID, port, cvm.Node.GatewayDomain)
+		}
+		return urls
+	})
 }
 
-func endpoint(id, domain string) string {
-	return gateway.Endpoint{ID: id, Port: defaultPort}.URL(domain)
+func endpoint(id string, port int, domain string) string {
+	return gateway.Endpoint{ID: id, Port: port}.URL(domain)
 }
 
 // appURL is the first endpoint, if there is one.

@@ -1,4 +1,5 @@
 // What the official SDK reads of what happens inside CVMs, with its response validation on.
+import { getAppList, getCvmStatusBatch, getCvmUserConfig } from "@phala/cloud";
 import { assert, check, cloud, end } from "./checks.mjs";
 import { NEW, OLD, client, http, oldClient, stranger } from "./clients.mjs";
 
@@ -36,16 +37,16 @@ for (const api of [client, oldClient]) {
     const network = await api.getCvmNetwork({ id: seed.id });
     assert.equal(network.is_online, true);
     assert.equal(network.internal_ip, null); // a simulated CVM is in no network
-    assert.match(network.public_urls[0].app, new RegExp(`^https://${seed.app_id}-80\\.`));
+    assert.match(network.public_urls[0].app, new RegExp(`^https://${seed.app_id}-8080\\.`));
   });
   await check(`getCvmUserConfig/${version}`, async () => {
-    const config = await api.getCvmUserConfig({ id: seed.id });
+    const config = await getCvmUserConfig(api, { id: seed.id });
     assert.deepEqual(config.ssh_authorized_keys, []);
     assert.equal(typeof config.default_gateway_domain, "string");
   });
   await check(`getCvmStatusBatch/${version}`, async () => {
     const uuids = cloud.cvms.map((cvm) => cvm.vm_uuid);
-    const statuses = await api.getCvmStatusBatch({ vmUuids: [...uuids, "00000000-0000-4000-8000-000000000000"] });
+    const statuses = await getCvmStatusBatch(api, { vmUuids: [...uuids, "00000000-0000-4000-8000-000000000000"] });
     assert.deepEqual(Object.keys(statuses).sort(), [...uuids].sort());
     for (const uuid of uuids) {
       assert.equal(statuses[uuid].status, "running");
@@ -54,12 +55,12 @@ for (const api of [client, oldClient]) {
     }
   });
   await check(`getAppList/${version}`, async () => {
-    const list = await api.getAppList({ page: 1, page_size: 50 });
+    const list = await getAppList(api, { page: 1, page_size: 50 });
     assert.equal(list.total, cloud.cvms.length);
     assert.deepEqual(list.dstack_apps.map((app) => app.app_id).sort(), cloud.cvms.map((cvm) => cvm.app_id).sort());
     assert.ok(list.dstack_apps.every((app) => app.current_cvm.vm_uuid));
-    assert.equal((await api.getAppList({ search: seed.name, status: ["running"] })).total, 1);
-    assert.equal((await api.getAppList({ search: "no such app" })).total, 0);
+    assert.equal((await getAppList(api, { search: seed.name, status: ["running"] })).total, 1);
+    assert.equal((await getAppList(api, { search: "no such app" })).total, 0);
   });
 }
 await check("syslog_endpoint", async () => {
@@ -80,11 +81,12 @@ await check("log_endpoint/structured", async () => {
   }
 });
 await check("another workspace sees nothing", async () => {
-  for (const call of ["getCvmContainersStats", "getCvmStats", "getCvmNetwork", "getCvmUserConfig"]) {
+  for (const call of ["getCvmContainersStats", "getCvmStats", "getCvmNetwork"]) {
     assert.equal((await refused(stranger[call]({ id: seed.id }))).status, 404);
   }
-  assert.deepEqual(await stranger.getCvmStatusBatch({ vmUuids: [seed.vm_uuid] }), {});
-  assert.equal((await stranger.getAppList()).total, 0);
+  assert.equal((await refused(getCvmUserConfig(stranger, { id: seed.id }))).status, 404);
+  assert.deepEqual(await getCvmStatusBatch(stranger, { vmUuids: [seed.vm_uuid] }), {});
+  assert.equal((await getAppList(stranger)).total, 0);
   assert.equal((await http(`/cvms/${seed.id}/logs`, { headers: { "X-API-Key": cloud.second_api_key } })).status, 404);
   assert.equal((await fetch(`${cloud.api_url}/cvms/${seed.id}/logs`)).status, 401);
 });
