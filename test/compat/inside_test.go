@@ -97,7 +97,7 @@ func inside(t *testing.T, cloud *cloud, phala *phala) {
 		}
 	})
 	t.Run("logs --follow", func(t *testing.T) { follow(t, client, phala, seed.Name) })
-	t.Run("logs that are private", func(t *testing.T) {
+	t.Run("logs of a container that is not there", func(t *testing.T) {
 		out, err := phala.run(t, "logs", "nobody", "--cvm-id", seed.Name)
 		if err == nil || !strings.Contains(out, "not found") {
 			t.Errorf("got %v, %s", err, out)
