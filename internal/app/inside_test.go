@@ -12,6 +12,7 @@ import (
 	"github.com/lockstep-cvm/lockstep"
 	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/internal/app"
+	"github.com/lockstep-cvm/lockstep/internal/store/storetest"
 )
 
 const gatewayDomain = "gateway.vmm.test"
