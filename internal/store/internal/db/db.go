@@ -45,6 +45,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteIdempotencyKeyStmt, err = db.PrepareContext(ctx, deleteIdempotencyKey); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteIdempotencyKey: %w", err)
 	}
+	if q.deleteNodeHealthStmt, err = db.PrepareContext(ctx, deleteNodeHealth); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteNodeHealth: %w", err)
+	}
 	if q.findActiveRolloutStmt, err = db.PrepareContext(ctx, findActiveRollout); err != nil {
 		return nil, fmt.Errorf("error preparing query FindActiveRollout: %w", err)
 	}
@@ -108,6 +111,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getIdempotencyKeyStmt, err = db.PrepareContext(ctx, getIdempotencyKey); err != nil {
 		return nil, fmt.Errorf("error preparing query GetIdempotencyKey: %w", err)
 	}
+	if q.getNodeStmt, err = db.PrepareContext(ctx, getNode); err != nil {
+		return nil, fmt.Errorf("error preparing query GetNode: %w", err)
+	}
 	if q.getPowerOperationStmt, err = db.PrepareContext(ctx, getPowerOperation); err != nil {
 		return nil, fmt.Errorf("error preparing query GetPowerOperation: %w", err)
 	}
@@ -126,6 +132,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getWorkspaceBySlugStmt, err = db.PrepareContext(ctx, getWorkspaceBySlug); err != nil {
 		return nil, fmt.Errorf("error preparing query GetWorkspaceBySlug: %w", err)
 	}
+	if q.holdNodeStmt, err = db.PrepareContext(ctx, holdNode); err != nil {
+		return nil, fmt.Errorf("error preparing query HoldNode: %w", err)
+	}
 	if q.insertAPIKeyStmt, err = db.PrepareContext(ctx, insertAPIKey); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertAPIKey: %w", err)
 	}
@@ -143,6 +152,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.insertIdempotencyKeyStmt, err = db.PrepareContext(ctx, insertIdempotencyKey); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertIdempotencyKey: %w", err)
+	}
+	if q.insertNodeStmt, err = db.PrepareContext(ctx, insertNode); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertNode: %w", err)
 	}
 	if q.insertPowerEventStmt, err = db.PrepareContext(ctx, insertPowerEvent); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertPowerEvent: %w", err)
@@ -195,8 +207,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listCVMsOfAppsStmt, err = db.PrepareContext(ctx, listCVMsOfApps); err != nil {
 		return nil, fmt.Errorf("error preparing query ListCVMsOfApps: %w", err)
 	}
+	if q.listCVMsOfNodeStmt, err = db.PrepareContext(ctx, listCVMsOfNode); err != nil {
+		return nil, fmt.Errorf("error preparing query ListCVMsOfNode: %w", err)
+	}
 	if q.listHistoryEntriesStmt, err = db.PrepareContext(ctx, listHistoryEntries); err != nil {
 		return nil, fmt.Errorf("error preparing query ListHistoryEntries: %w", err)
+	}
+	if q.listNodeHealthStmt, err = db.PrepareContext(ctx, listNodeHealth); err != nil {
+		return nil, fmt.Errorf("error preparing query ListNodeHealth: %w", err)
+	}
+	if q.listNodesStmt, err = db.PrepareContext(ctx, listNodes); err != nil {
+		return nil, fmt.Errorf("error preparing query ListNodes: %w", err)
 	}
 	if q.listOpenPowerStmt, err = db.PrepareContext(ctx, listOpenPower); err != nil {
 		return nil, fmt.Errorf("error preparing query ListOpenPower: %w", err)
@@ -276,6 +297,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.putDocumentStmt, err = db.PrepareContext(ctx, putDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query PutDocument: %w", err)
 	}
+	if q.putNodeHealthStmt, err = db.PrepareContext(ctx, putNodeHealth); err != nil {
+		return nil, fmt.Errorf("error preparing query PutNodeHealth: %w", err)
+	}
 	if q.releaseIdempotencyKeyStmt, err = db.PrepareContext(ctx, releaseIdempotencyKey); err != nil {
 		return nil, fmt.Errorf("error preparing query ReleaseIdempotencyKey: %w", err)
 	}
@@ -306,6 +330,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.setIdempotencyResultStmt, err = db.PrepareContext(ctx, setIdempotencyResult); err != nil {
 		return nil, fmt.Errorf("error preparing query SetIdempotencyResult: %w", err)
 	}
+	if q.setNodeSettingsStmt, err = db.PrepareContext(ctx, setNodeSettings); err != nil {
+		return nil, fmt.Errorf("error preparing query SetNodeSettings: %w", err)
+	}
+	if q.setNodeStateStmt, err = db.PrepareContext(ctx, setNodeState); err != nil {
+		return nil, fmt.Errorf("error preparing query SetNodeState: %w", err)
+	}
 	if q.setPowerStateStmt, err = db.PrepareContext(ctx, setPowerState); err != nil {
 		return nil, fmt.Errorf("error preparing query SetPowerState: %w", err)
 	}
@@ -332,6 +362,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.updateEventsBetweenStmt, err = db.PrepareContext(ctx, updateEventsBetween); err != nil {
 		return nil, fmt.Errorf("error preparing query UpdateEventsBetween: %w", err)
+	}
+	if q.usageByNodeStmt, err = db.PrepareContext(ctx, usageByNode); err != nil {
+		return nil, fmt.Errorf("error preparing query UsageByNode: %w", err)
 	}
 	return &q, nil
 }
@@ -371,6 +404,11 @@ func (q *Queries) Close() error {
 	if q.deleteIdempotencyKeyStmt != nil {
 		if cerr := q.deleteIdempotencyKeyStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteIdempotencyKeyStmt: %w", cerr)
+		}
+	}
+	if q.deleteNodeHealthStmt != nil {
+		if cerr := q.deleteNodeHealthStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteNodeHealthStmt: %w", cerr)
 		}
 	}
 	if q.findActiveRolloutStmt != nil {
@@ -478,6 +516,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getIdempotencyKeyStmt: %w", cerr)
 		}
 	}
+	if q.getNodeStmt != nil {
+		if cerr := q.getNodeStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getNodeStmt: %w", cerr)
+		}
+	}
 	if q.getPowerOperationStmt != nil {
 		if cerr := q.getPowerOperationStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getPowerOperationStmt: %w", cerr)
@@ -508,6 +551,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getWorkspaceBySlugStmt: %w", cerr)
 		}
 	}
+	if q.holdNodeStmt != nil {
+		if cerr := q.holdNodeStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing holdNodeStmt: %w", cerr)
+		}
+	}
 	if q.insertAPIKeyStmt != nil {
 		if cerr := q.insertAPIKeyStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing insertAPIKeyStmt: %w", cerr)
@@ -536,6 +584,11 @@ func (q *Queries) Close() error {
 	if q.insertIdempotencyKeyStmt != nil {
 		if cerr := q.insertIdempotencyKeyStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing insertIdempotencyKeyStmt: %w", cerr)
+		}
+	}
+	if q.insertNodeStmt != nil {
+		if cerr := q.insertNodeStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertNodeStmt: %w", cerr)
 		}
 	}
 	if q.insertPowerEventStmt != nil {
@@ -623,9 +676,24 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listCVMsOfAppsStmt: %w", cerr)
 		}
 	}
+	if q.listCVMsOfNodeStmt != nil {
+		if cerr := q.listCVMsOfNodeStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listCVMsOfNodeStmt: %w", cerr)
+		}
+	}
 	if q.listHistoryEntriesStmt != nil {
 		if cerr := q.listHistoryEntriesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listHistoryEntriesStmt: %w", cerr)
+		}
+	}
+	if q.listNodeHealthStmt != nil {
+		if cerr := q.listNodeHealthStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listNodeHealthStmt: %w", cerr)
+		}
+	}
+	if q.listNodesStmt != nil {
+		if cerr := q.listNodesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listNodesStmt: %w", cerr)
 		}
 	}
 	if q.listOpenPowerStmt != nil {
@@ -758,6 +826,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing putDocumentStmt: %w", cerr)
 		}
 	}
+	if q.putNodeHealthStmt != nil {
+		if cerr := q.putNodeHealthStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putNodeHealthStmt: %w", cerr)
+		}
+	}
 	if q.releaseIdempotencyKeyStmt != nil {
 		if cerr := q.releaseIdempotencyKeyStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing releaseIdempotencyKeyStmt: %w", cerr)
@@ -808,6 +881,16 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing setIdempotencyResultStmt: %w", cerr)
 		}
 	}
+	if q.setNodeSettingsStmt != nil {
+		if cerr := q.setNodeSettingsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setNodeSettingsStmt: %w", cerr)
+		}
+	}
+	if q.setNodeStateStmt != nil {
+		if cerr := q.setNodeStateStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setNodeStateStmt: %w", cerr)
+		}
+	}
 	if q.setPowerStateStmt != nil {
 		if cerr := q.setPowerStateStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setPowerStateStmt: %w", cerr)
@@ -851,6 +934,11 @@ func (q *Queries) Close() error {
 	if q.updateEventsBetweenStmt != nil {
 		if cerr := q.updateEventsBetweenStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing updateEventsBetweenStmt: %w", cerr)
+		}
+	}
+	if q.usageByNodeStmt != nil {
+		if cerr := q.usageByNodeStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing usageByNodeStmt: %w", cerr)
 		}
 	}
 	return err
@@ -899,6 +987,7 @@ type Queries struct {
 	deleteCVMStmt                    *sql.Stmt
 	deleteExpiredIdempotencyKeysStmt *sql.Stmt
 	deleteIdempotencyKeyStmt         *sql.Stmt
+	deleteNodeHealthStmt             *sql.Stmt
 	findActiveRolloutStmt            *sql.Stmt
 	findCVMsByAppStmt                *sql.Stmt
 	findCVMsByHashIDStmt             *sql.Stmt
@@ -920,18 +1009,21 @@ type Queries struct {
 	getHistoryStmt                   *sql.Stmt
 	getHistoryEntryStmt              *sql.Stmt
 	getIdempotencyKeyStmt            *sql.Stmt
+	getNodeStmt                      *sql.Stmt
 	getPowerOperationStmt            *sql.Stmt
 	getRevisionStmt                  *sql.Stmt
 	getRolloutStmt                   *sql.Stmt
 	getUpdateStmt                    *sql.Stmt
 	getWorkspaceStmt                 *sql.Stmt
 	getWorkspaceBySlugStmt           *sql.Stmt
+	holdNodeStmt                     *sql.Stmt
 	insertAPIKeyStmt                 *sql.Stmt
 	insertAppStmt                    *sql.Stmt
 	insertCVMStmt                    *sql.Stmt
 	insertFirstUpdateEventsStmt      *sql.Stmt
 	insertHistoryEntryStmt           *sql.Stmt
 	insertIdempotencyKeyStmt         *sql.Stmt
+	insertNodeStmt                   *sql.Stmt
 	insertPowerEventStmt             *sql.Stmt
 	insertPowerOperationStmt         *sql.Stmt
 	insertProvisionStmt              *sql.Stmt
@@ -949,7 +1041,10 @@ type Queries struct {
 	listAPIKeysStmt                  *sql.Stmt
 	listCVMsStmt                     *sql.Stmt
 	listCVMsOfAppsStmt               *sql.Stmt
+	listCVMsOfNodeStmt               *sql.Stmt
 	listHistoryEntriesStmt           *sql.Stmt
+	listNodeHealthStmt               *sql.Stmt
+	listNodesStmt                    *sql.Stmt
 	listOpenPowerStmt                *sql.Stmt
 	listOpenRolloutsStmt             *sql.Stmt
 	listOpenUpdatesStmt              *sql.Stmt
@@ -976,6 +1071,7 @@ type Queries struct {
 	pageUpdatesStmt                  *sql.Stmt
 	powerEventsBetweenStmt           *sql.Stmt
 	putDocumentStmt                  *sql.Stmt
+	putNodeHealthStmt                *sql.Stmt
 	releaseIdempotencyKeyStmt        *sql.Stmt
 	renameCVMStmt                    *sql.Stmt
 	revokeAPIKeyStmt                 *sql.Stmt
@@ -986,6 +1082,8 @@ type Queries struct {
 	setHistoryHeadStmt               *sql.Stmt
 	setHistoryPublicStmt             *sql.Stmt
 	setIdempotencyResultStmt         *sql.Stmt
+	setNodeSettingsStmt              *sql.Stmt
+	setNodeStateStmt                 *sql.Stmt
 	setPowerStateStmt                *sql.Stmt
 	setRolloutStmt                   *sql.Stmt
 	setRolloutTargetStmt             *sql.Stmt
@@ -995,6 +1093,7 @@ type Queries struct {
 	setUpdateStateStmt               *sql.Stmt
 	setWorkspaceNonceStmt            *sql.Stmt
 	updateEventsBetweenStmt          *sql.Stmt
+	usageByNodeStmt                  *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
@@ -1008,6 +1107,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		deleteCVMStmt:                    q.deleteCVMStmt,
 		deleteExpiredIdempotencyKeysStmt: q.deleteExpiredIdempotencyKeysStmt,
 		deleteIdempotencyKeyStmt:         q.deleteIdempotencyKeyStmt,
+		deleteNodeHealthStmt:             q.deleteNodeHealthStmt,
 		findActiveRolloutStmt:            q.findActiveRolloutStmt,
 		findCVMsByAppStmt:                q.findCVMsByAppStmt,
 		findCVMsByHashIDStmt:             q.findCVMsByHashIDStmt,
@@ -1029,18 +1129,21 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		getHistoryStmt:                   q.getHistoryStmt,
 		getHistoryEntryStmt:              q.getHistoryEntryStmt,
 		getIdempotencyKeyStmt:            q.getIdempotencyKeyStmt,
+		getNodeStmt:                      q.getNodeStmt,
 		getPowerOperationStmt:            q.getPowerOperationStmt,
 		getRevisionStmt:                  q.getRevisionStmt,
 		getRolloutStmt:                   q.getRolloutStmt,
 		getUpdateStmt:                    q.getUpdateStmt,
 		getWorkspaceStmt:                 q.getWorkspaceStmt,
 		getWorkspaceBySlugStmt:           q.getWorkspaceBySlugStmt,
+		holdNodeStmt:                     q.holdNodeStmt,
 		insertAPIKeyStmt:                 q.insertAPIKeyStmt,
 		insertAppStmt:                    q.insertAppStmt,
 		insertCVMStmt:                    q.insertCVMStmt,
 		insertFirstUpdateEventsStmt:      q.insertFirstUpdateEventsStmt,
 		insertHistoryEntryStmt:           q.insertHistoryEntryStmt,
 		insertIdempotencyKeyStmt:         q.insertIdempotencyKeyStmt,
+		insertNodeStmt:                   q.insertNodeStmt,
 		insertPowerEventStmt:             q.insertPowerEventStmt,
 		insertPowerOperationStmt:         q.insertPowerOperationStmt,
 		insertProvisionStmt:              q.insertProvisionStmt,
@@ -1058,7 +1161,10 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listAPIKeysStmt:                  q.listAPIKeysStmt,
 		listCVMsStmt:                     q.listCVMsStmt,
 		listCVMsOfAppsStmt:               q.listCVMsOfAppsStmt,
+		listCVMsOfNodeStmt:               q.listCVMsOfNodeStmt,
 		listHistoryEntriesStmt:           q.listHistoryEntriesStmt,
+		listNodeHealthStmt:               q.listNodeHealthStmt,
+		listNodesStmt:                    q.listNodesStmt,
 		listOpenPowerStmt:                q.listOpenPowerStmt,
 		listOpenRolloutsStmt:             q.listOpenRolloutsStmt,
 		listOpenUpdatesStmt:              q.listOpenUpdatesStmt,
@@ -1085,6 +1191,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		pageUpdatesStmt:                  q.pageUpdatesStmt,
 		powerEventsBetweenStmt:           q.powerEventsBetweenStmt,
 		putDocumentStmt:                  q.putDocumentStmt,
+		putNodeHealthStmt:                q.putNodeHealthStmt,
 		releaseIdempotencyKeyStmt:        q.releaseIdempotencyKeyStmt,
 		renameCVMStmt:                    q.renameCVMStmt,
 		revokeAPIKeyStmt:                 q.revokeAPIKeyStmt,
@@ -1095,6 +1202,8 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		setHistoryHeadStmt:               q.setHistoryHeadStmt,
 		setHistoryPublicStmt:             q.setHistoryPublicStmt,
 		setIdempotencyResultStmt:         q.setIdempotencyResultStmt,
+		setNodeSettingsStmt:              q.setNodeSettingsStmt,
+		setNodeStateStmt:                 q.setNodeStateStmt,
 		setPowerStateStmt:                q.setPowerStateStmt,
 		setRolloutStmt:                   q.setRolloutStmt,
 		setRolloutTargetStmt:             q.setRolloutTargetStmt,
@@ -1104,5 +1213,6 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		setUpdateStateStmt:               q.setUpdateStateStmt,
 		setWorkspaceNonceStmt:            q.setWorkspaceNonceStmt,
 		updateEventsBetweenStmt:          q.updateEventsBetweenStmt,
+		usageByNodeStmt:                  q.usageByNodeStmt,
 	}
 }

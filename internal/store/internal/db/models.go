@@ -97,6 +97,30 @@ type IdempotencyKey struct {
 	ExpiresAt   column.Time
 }
 
+type Node struct {
+	ID        int64
+	Name      string
+	Origin    string
+	Driver    string
+	Settings  string
+	State     string
+	Reason    string
+	CreatedAt column.Time
+	UpdatedAt column.Time
+}
+
+type NodeHealth struct {
+	NodeID      int64
+	Reachable   bool
+	Error       string
+	Version     string
+	MaxCVMs     int64
+	MaxVCPU     int64
+	MaxMemoryMB int64
+	StateSince  column.Time
+	UpdatedAt   column.Time
+}
+
 type PowerEvent struct {
 	OperationID string
 	Seq         int64
