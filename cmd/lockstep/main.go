@@ -40,8 +40,8 @@ func newRoot() *cobra.Command {
 			"document, has its hash approved on the app's contract, and rolls exactly those bytes out." + devHint,
 		SilenceUsage: true,
 	}
-	root.AddCommand(newBackup(), newCancel(), newFsck(), newHash(), newKeys(), newLogs(), newMigrate(), newOperations(), newPs(),
-		newRevisions(), newRollback(), newRollout(), newServe(), newUpdate(), newVerifyHistory(), newVersion(), newVMMSim())
+	root.AddCommand(newAdmin(), newBackup(), newCancel(), newFsck(), newHash(), newKeys(), newLogs(), newMigrate(), newOperations(),
+		newPs(), newRevisions(), newRollback(), newRollout(), newServe(), newUpdate(), newVerifyHistory(), newVersion(), newVMMSim())
 	root.AddCommand(newPower()...)
 	root.AddCommand(devCommands()...)
 	return root

@@ -25,6 +25,7 @@ import (
 // platform is what a catalog was built from and has to be closed with it.
 type platform struct {
 	catalog *control.Catalog
+	static  []*control.Node // those of the configuration
 	closers []func() error
 }
 
@@ -48,15 +49,18 @@ type builder struct {
 	opener   map[string]*kms.Dev
 }
 
-func buildPlatform(ctx context.Context, config Config, db *store.Store, log *slog.Logger, pace sim.Config) (*platform, error) {
-	b := &builder{
+func newBuilder(config Config, db *store.Store, log *slog.Logger, pace sim.Config) *builder {
+	return &builder{
 		config: config, db: db, log: log, pace: pace,
 		router: &kmsRouter{store: db, byID: map[string]kms.Authorizer{}}, opener: map[string]*kms.Dev{},
 	}
-	if err := b.build(ctx); err != nil {
-		return nil, errors.Join(err, b.platform.close())
-	}
-	return &b.platform, nil
+}
+
+// apart is a builder that stands on the same services, and whose drivers are closed on their own.
+func (b *builder) apart() *builder {
+	other := *b
+	other.platform = platform{}
+	return &other
 }
 
 func (b *builder) build(ctx context.Context) error {
@@ -77,11 +81,9 @@ func (b *builder) build(ctx context.Context) error {
 		nodes = append(nodes, node)
 	}
 	var err error
-	if b.platform.catalog, err = control.NewCatalog(nodes, services); err != nil {
-		return err
-	}
-	b.platform.closers = append(b.platform.closers, probeNodes(ctx, nodes, b.log))
-	return nil
+	b.platform.static = nodes
+	b.platform.catalog, err = control.NewCatalog(nodes, services)
+	return err
 }
 
 func (b *builder) kms(ctx context.Context, c KMSConfig) (*control.KMS, error) {
@@ -162,7 +164,25 @@ func chainOf(c KMSConfig) *api.Chain {
 	return chain
 }
 
+// node makes a node from its settings, wherever they are from.
 func (b *builder) node(c NodeConfig) (*control.Node, error) {
+	node, err := describe(c)
+	if err != nil {
+		return nil, err
+	}
+	if node.Gateway, err = gatewayOf(c); err != nil {
+		return nil, err
+	}
+	driver, err := b.driver(c, node.DeviceID)
+	if err != nil {
+		return nil, err
+	}
+	node.Runtime, node.Version = driver, Version()+" ("+driver.Info().Driver+")"
+	return node, nil
+}
+
+// describe is a node as its settings describe it, without a driver.
+func describe(c NodeConfig) (*control.Node, error) {
 	device := common.Hash(sha256.Sum256([]byte("lockstep simulated device: " + c.Name)))
 	if c.DeviceID != "" {
 		var err error
@@ -172,7 +192,7 @@ func (b *builder) node(c NodeConfig) (*control.Node, error) {
 	}
 	node := &control.Node{
 		ID: c.ID, Name: c.Name, Region: c.Region, DeviceID: device, GatewayDomain: c.GatewayDomain,
-		Capacity: control.Capacity{CVMs: c.Capacity.CVMs, VCPU: c.Capacity.VCPU, MemoryMB: c.Capacity.MemoryMB},
+		Capacity: c.capacity(),
 	}
 	for _, i := range c.Images {
 		image, err := imageOf(i, c.Driver != "dstack")
@@ -181,17 +201,14 @@ func (b *builder) node(c NodeConfig) (*control.Node, error) {
 		}
 		node.Images = append(node.Images, image)
 	}
-	reached, err := gatewayOf(c)
-	if err != nil {
-		return nil, err
+	if len(node.Images) == 0 {
+		return nil, errors.New("images is empty, want at least one OS image")
 	}
-	node.Gateway = reached
-	driver, err := b.driver(c, device)
-	if err != nil {
-		return nil, err
-	}
-	node.Runtime, node.Version = driver, Version()+" ("+driver.Info().Driver+")"
 	return node, nil
+}
+
+func (c NodeConfig) capacity() control.Capacity {
+	return control.Capacity{CVMs: c.Capacity.CVMs, VCPU: c.Capacity.VCPU, MemoryMB: c.Capacity.MemoryMB}
 }
 
 func (b *builder) driver(c NodeConfig, device common.Hash) (runtime.Runtime, error) {

@@ -62,8 +62,8 @@ func fieldNames(kind reflect.Type) []string {
 	return names
 }
 
-// decoder turns settings into a Config: text from the environment becomes numbers and lists.
-func decoder(into *Config) *mapstructure.DecoderConfig {
+// decoder turns settings into a Config or a part of one: text from the environment becomes numbers and lists.
+func decoder[T any](into *T) *mapstructure.DecoderConfig {
 	return &mapstructure.DecoderConfig{
 		Result: into, TagName: "koanf", WeaklyTypedInput: true,
 		DecodeHook: mapstructure.ComposeDecodeHookFunc(mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")),

@@ -4,43 +4,39 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/lockstep-cvm/lockstep/internal/control"
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
 )
 
-// probeTimeout bounds how long a node may take to say what it is.
-const probeTimeout = 15 * time.Second
-
-// probeNodes asks the nodes, beside everything else, what they are, and logs where settings and node differ. A
-// server starts with nodes that do not answer. What it returns ends it.
-func probeNodes(ctx context.Context, nodes []*control.Node, log *slog.Logger) (stop func() error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
-	var asking sync.WaitGroup
-	for _, node := range nodes {
-		if prober, ok := node.Runtime.(runtime.Prober); ok {
-			asking.Go(func() { probeNode(ctx, node, prober, log) })
-		}
+// look asks the machine of a node what it is and has, and notes it. When a node starts or ceases to answer it
+// says so in the log, with where settings and machine differ. A machine that cannot be asked is in this
+// process, or has no answer: it counts as reachable.
+func look(ctx context.Context, node *control.Node, now func() time.Time, log *slog.Logger) (changed bool) {
+	log = log.With("node", node.Name)
+	var m runtime.Machine
+	var err error
+	if prober, ok := node.Runtime.(runtime.Prober); ok {
+		m, err = prober.Probe(ctx)
 	}
-	return func() error {
-		cancel()
-		asking.Wait()
-		return nil
+	changed = node.Observe(m, err, now())
+	switch {
+	case !changed:
+	case err != nil:
+		log.WarnContext(ctx, "node does not answer; its CVMs wait for it, and no new one is placed there", "error", err)
+	default:
+		log.InfoContext(ctx, "node answers", "version", m.Version, "gpus", len(m.GPUs))
+		compare(ctx, node, m, log)
 	}
+	return changed
 }
 
-func probeNode(ctx context.Context, node *control.Node, prober runtime.Prober, log *slog.Logger) {
-	log = log.With("node", node.Name)
-	m, err := prober.Probe(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			log.WarnContext(ctx, "node does not answer; its CVMs wait for it", "error", err)
-		}
+// compare logs where settings and machine differ.
+func compare(ctx context.Context, node *control.Node, m runtime.Machine, log *slog.Logger) {
+	if _, ok := node.Runtime.(runtime.Prober); !ok {
 		return
 	}
-	log.InfoContext(ctx, "node answers", "version", m.Version, "gpus", len(m.GPUs))
 	if m.Simulated {
 		log.WarnContext(ctx, "node is no confidential host: no TEE is behind it")
 	}
@@ -59,7 +55,7 @@ func probeNode(ctx context.Context, node *control.Node, prober runtime.Prober, l
 		{"cvms", node.Capacity.CVMs, m.Limits.CVMs}, {"vcpu", node.Capacity.VCPU, m.Limits.VCPU}, {"memory_mb", node.Capacity.MemoryMB, m.Limits.MemoryMB},
 	} {
 		if limit.is > 0 && limit.ours > limit.is {
-			log.WarnContext(ctx, "capacity is more than the node gives", "limit", limit.name, "settings", limit.ours, "says", limit.is)
+			log.WarnContext(ctx, "capacity is more than the node gives, which counts", "limit", limit.name, "settings", limit.ours, "says", limit.is)
 		}
 	}
 }

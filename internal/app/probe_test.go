@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lockstep-cvm/lockstep/internal/control"
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
@@ -22,8 +23,10 @@ type probed struct {
 func (p probed) Probe(context.Context) (runtime.Machine, error) { return p.machine, p.err }
 
 func TestProbeNode(t *testing.T) {
-	node := &control.Node{
-		Name: "tdx-1", GatewayDomain: "apps.test", Images: []control.Image{{Name: "dstack-0.5.5"}}, Capacity: control.Capacity{CVMs: 10, VCPU: 8, MemoryMB: 1024},
+	newNode := func() *control.Node {
+		return &control.Node{
+			Name: "tdx-1", GatewayDomain: "apps.test", Images: []control.Image{{Name: "dstack-0.5.5"}}, Capacity: control.Capacity{CVMs: 10, VCPU: 8, MemoryMB: 1024},
+		}
 	}
 	good := runtime.Machine{Version: "0.6.0", Images: []string{"dstack-0.5.5"}, GatewayDomain: "apps.test", Limits: runtime.Limits{CVMs: 10, VCPU: 8, MemoryMB: 1024}}
 	for name, test := range map[string]struct {
@@ -42,8 +45,9 @@ func TestProbeNode(t *testing.T) {
 		machine := good
 		test.change(&machine)
 		var logged bytes.Buffer
+		node := newNode()
 		node.Runtime = probed{machine: machine, err: test.err}
-		probeNode(t.Context(), node, node.Runtime.(runtime.Prober), slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelWarn})))
+		look(t.Context(), node, time.Now, slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelWarn})))
 		text := logged.String()
 		if (text == "") != (test.want == nil) {
 			t.Errorf("%s: logged %q", name, text)

@@ -39,6 +39,7 @@ type Server struct {
 	db       *store.Store
 	unlock   func() error // gives the database to another server
 	platform *platform
+	hosts    *hosts
 	queue    *jobs.Queue
 	follow   context.CancelFunc // ends what follows the changes of other servers
 	followed chan struct{}
@@ -70,7 +71,9 @@ func Open(ctx context.Context, config Config, options Options) (_ *Server, err e
 	if s.unlock, err = s.db.Lock(); err != nil {
 		return nil, err
 	}
-	if s.platform, err = buildPlatform(ctx, config, s.db, s.log, options.Pace); err != nil {
+	builder := newBuilder(config, s.db, s.log, options.Pace)
+	s.platform = &builder.platform
+	if err = builder.build(ctx); err != nil {
 		return nil, err
 	}
 	if s.queue, err = jobs.New(jobs.Config{Store: s.db, Lease: options.Lease, Logger: quiet(s.log)}); err != nil {
@@ -83,6 +86,10 @@ func Open(ctx context.Context, config Config, options Options) (_ *Server, err e
 		return nil, err
 	}
 	s.followOthers(ctx)
+	// The nodes of the database come first: jobs are about CVMs on them too.
+	if s.hosts, err = openHosts(ctx, builder, s.Control); err != nil {
+		return nil, err
+	}
 	if err = s.queue.Start(ctx, s.Control); err != nil {
 		return nil, err
 	}
@@ -180,6 +187,9 @@ func (s *Server) Close(ctx context.Context) error {
 	if s.follow != nil {
 		s.follow()
 		<-s.followed
+	}
+	if s.hosts != nil {
+		errs = append(errs, s.hosts.close())
 	}
 	if s.platform != nil {
 		errs = append(errs, s.platform.close())

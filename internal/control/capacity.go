@@ -36,16 +36,17 @@ var instanceTypes = []InstanceType{
 // customType is the name of a size that a request gave in numbers.
 const customType = "custom"
 
-// Free is what a node has left.
+// Free is what a node has left, whether or not it takes CVMs now.
 func (s *Service) Free(ctx context.Context, node *Node) (Capacity, error) {
 	used, err := s.store.Read().NodeUsage(ctx, node.ID)
 	if err != nil {
 		return Capacity{}, fmt.Errorf("usage of node %s: %w", node.Name, err)
 	}
+	limit := node.Limit()
 	return Capacity{
-		CVMs:     max(0, node.Capacity.CVMs-used.Cvms),
-		VCPU:     max(0, node.Capacity.VCPU-used.VCPU),
-		MemoryMB: max(0, node.Capacity.MemoryMB-used.MemoryMB),
+		CVMs:     max(0, limit.CVMs-used.Cvms),
+		VCPU:     max(0, limit.VCPU-used.VCPU),
+		MemoryMB: max(0, limit.MemoryMB-used.MemoryMB),
 	}, nil
 }
 
@@ -100,11 +101,15 @@ func (s *Service) place(ctx context.Context, request api.ProvisionRequest, need 
 	var best *Node
 	var most int64 = -1
 	var refusal error = problem.New(problem.KindInvalid, api.CodeResourceNotAvailable, "no node fits the request")
-	for _, node := range s.catalog.nodes {
+	for _, node := range s.catalog.Nodes() {
 		if wanted != nil && node.ID != *wanted {
 			continue
 		}
 		if request.Region != nil && *request.Region != "" && node.Region != *request.Region {
+			continue
+		}
+		if err := node.Accepts(); err != nil {
+			refusal = err
 			continue
 		}
 		free, err := s.Free(ctx, node)
@@ -123,7 +128,7 @@ func (s *Service) place(ctx context.Context, request api.ProvisionRequest, need 
 		return best, nil
 	}
 	if wanted != nil {
-		if _, err := s.catalog.node(*wanted); err != nil {
+		if node, err := s.catalog.node(*wanted); err != nil || node.Removed {
 			return nil, problem.New(problem.KindNotFound, api.CodeNodeNotFound, "node not found").With("teepod_id", *wanted, "")
 		}
 	}

@@ -3,8 +3,10 @@ package control
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -76,41 +78,39 @@ type Node struct {
 	DeviceID      common.Hash // SHA-256 of the host's PPID; what addDevice takes
 	GatewayDomain string      // <app_id>-<port>.<domain> reaches a CVM
 	Images        []Image
-	Capacity      Capacity
+	Capacity      Capacity // as configured; Limit is what counts
 	Runtime       runtime.Runtime
 	// Gateway is asked for the endpoints that documents name before an update counts as succeeded. nil:
 	// nobody is asked.
 	Gateway Gateway
+
+	Broken  string // why no driver could be made for it; its CVMs wait
+	Removed bool   // an operator removed it; it is kept for the CVMs that were on it, and shown to nobody
+
+	condition atomic.Pointer[Condition]
 }
 
-// Catalog is what a server runs on: its nodes and key management services. It does not change while
-// the server runs.
+// Catalog is what a server runs on: its nodes and key management services. Nodes may come and go while
+// the server runs; it is safe for concurrent use.
 type Catalog struct {
-	nodes []*Node
+	nodes atomic.Pointer[[]*Node]
 	kms   []*KMS
+}
+
+// unambiguous refuses a value that is empty or was seen before.
+type unambiguous map[string]bool
+
+func (seen unambiguous) add(what, value string) error {
+	if value == "" || seen[what+value] {
+		return fmt.Errorf("control: %s %q is empty or used twice", what, value)
+	}
+	seen[what+value] = true
+	return nil
 }
 
 // NewCatalog checks that ids, slugs and names are there and unambiguous.
 func NewCatalog(nodes []*Node, services []*KMS) (*Catalog, error) {
-	seen := map[string]bool{}
-	unique := func(what, value string) error {
-		if value == "" || seen[what+value] {
-			return fmt.Errorf("control: %s %q is empty or used twice", what, value)
-		}
-		seen[what+value] = true
-		return nil
-	}
-	for _, n := range nodes {
-		if n.Runtime == nil || len(n.Images) == 0 {
-			return nil, fmt.Errorf("control: node %q needs a runtime and an OS image", n.Name)
-		}
-		if err := unique("node id", strconv.FormatInt(n.ID, 10)); err != nil {
-			return nil, err
-		}
-		if err := unique("node name", n.Name); err != nil {
-			return nil, err
-		}
-	}
+	seen := unambiguous{}
 	for _, k := range services {
 		if kind, ok := api.ParseKMSType(string(k.Type)); !ok || kind != k.Type {
 			return nil, fmt.Errorf("control: KMS %q is of type %q, want phala, ethereum or base", k.Slug, k.Type)
@@ -118,18 +118,47 @@ func NewCatalog(nodes []*Node, services []*KMS) (*Catalog, error) {
 		if k.Keys == nil || (k.OnChain() && (k.Registry == nil || k.Contracts == nil)) || k.Type.OnChain() != k.OnChain() {
 			return nil, fmt.Errorf("control: KMS %q of type %q lacks keys, or a chain that fits its type", k.Slug, k.Type)
 		}
-		if err := unique("KMS id", k.ID); err != nil {
+		if err := seen.add("KMS id", k.ID); err != nil {
 			return nil, err
 		}
-		if err := unique("KMS slug", k.Slug); err != nil {
+		if err := seen.add("KMS slug", k.Slug); err != nil {
 			return nil, err
 		}
 	}
-	return &Catalog{nodes: nodes, kms: services}, nil
+	c := &Catalog{kms: services}
+	return c, c.SetNodes(nodes)
 }
 
-// Nodes lists the nodes.
-func (c *Catalog) Nodes() []*Node { return c.nodes }
+// SetNodes replaces the nodes, after checking that ids and names are there and unambiguous. Work that is
+// under way goes on with the node it has.
+func (c *Catalog) SetNodes(nodes []*Node) error {
+	seen := unambiguous{}
+	for _, n := range nodes {
+		if n.Runtime == nil || (len(n.Images) == 0 && n.Broken == "" && !n.Removed) {
+			return fmt.Errorf("control: node %q needs a runtime and an OS image", n.Name)
+		}
+		if err := seen.add("node id", strconv.FormatInt(n.ID, 10)); err != nil {
+			return err
+		}
+		if n.Removed {
+			continue // its name may belong to another one by now
+		}
+		if err := seen.add("node name", n.Name); err != nil {
+			return err
+		}
+	}
+	nodes = slices.Clone(nodes)
+	c.nodes.Store(&nodes)
+	return nil
+}
+
+// all are the nodes, those included that were removed while CVMs were on them.
+func (c *Catalog) all() []*Node { return *c.nodes.Load() }
+
+// Nodes lists the nodes, those included that take no new CVM.
+func (c *Catalog) Nodes() []*Node {
+	return slices.DeleteFunc(slices.Clone(c.all()), func(n *Node) bool { return n.Removed })
+}
 
 // KMSs lists the key management services.
 func (c *Catalog) KMSs() []*KMS { return c.kms }
@@ -169,7 +198,7 @@ func (c *Catalog) kmsOf(id string) (*KMS, error) {
 
 // node returns a node by id.
 func (c *Catalog) node(id int64) (*Node, error) {
-	for _, n := range c.nodes {
+	for _, n := range c.all() {
 		if n.ID == id {
 			return n, nil
 		}

@@ -28,7 +28,7 @@ const yamlProbed = "services:\n  web:\n    image: nginx:1.28\nx-lockstep:\n  gat
 // behind puts a gateway in front of the node.
 func (h *harness) behind(answer func(n int) error) *fakeGateway {
 	g := &fakeGateway{answer: answer}
-	h.service.catalog.nodes[0].Gateway = g
+	h.service.catalog.Nodes()[0].Gateway = g
 	return g
 }
 
@@ -85,7 +85,7 @@ func TestOnlyWhatADocumentNamesIsAsked(t *testing.T) {
 		t.Errorf("update is %s: %s; asked %q", u.State, u.Reason, g.asked)
 	}
 	// And a node without a gateway asks nobody.
-	h.service.catalog.nodes[0].Gateway = nil
+	h.service.catalog.Nodes()[0].Gateway = nil
 	out, err = h.update(cvm, ComposeUpdate{YAML: []byte(yamlProbed)})
 	must(t, err)
 	if u := h.settle(out.Accepted.Update.ID); u.State != column.Succeeded {

@@ -316,8 +316,8 @@ func (s *Service) draft(ctx context.Context, p Principal, provision store.Provis
 		return nil, err
 	}
 	node, err := s.catalog.node(provision.NodeID)
-	if err != nil {
-		return nil, err
+	if err != nil || node.Removed {
+		return nil, noLongerThere(provision.NodeID)
 	}
 	env, err := encryptedEnv(request.EncryptedEnv)
 	if err != nil {
@@ -428,6 +428,9 @@ func (s *Service) create(ctx context.Context, p Principal, d *draft) (store.CVM,
 			return err
 		}
 		if err := made(ctx, tx, p, d.cvm.HashID); err != nil {
+			return err
+		}
+		if err := holdNode(ctx, tx, d.cvm.NodeID); err != nil {
 			return err
 		}
 		if err := s.enterCVM(ctx, tx, &d.cvm, d.update.ComposeHash.String()); err != nil {

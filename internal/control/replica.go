@@ -202,13 +202,16 @@ func (s *Service) replicaNode(ctx context.Context, source store.CVM, request api
 		id = *wanted
 	}
 	node, err := s.catalog.node(id)
-	if err != nil {
+	if err != nil || node.Removed {
 		return nil, problem.New(problem.KindInvalid, api.CodeNodeNotFound, "node not found").
 			With("node_id", id, "the id of a node of this server").Suggest("List the nodes with GET /teepods/available.")
 	}
 	if !slices.ContainsFunc(node.Images, func(i Image) bool { return i.Name == source.Image }) {
 		return nil, problem.New(problem.KindInvalid, api.CodeReplicaImageNotAvailable, "node %s does not have the OS image of the source", node.Name).
 			With("image", source.Image, "").With("node_id", id, "a node that has the image")
+	}
+	if err := node.Accepts(); err != nil {
+		return nil, err
 	}
 	free, err := s.Free(ctx, node)
 	if err != nil {

@@ -17,6 +17,9 @@ func (s *Server) availableNodes(w http.ResponseWriter, r *http.Request, _ *call)
 		if err != nil {
 			return err
 		}
+		if n.Accepts() != nil {
+			free = control.Capacity{} // shown, because clients find the names of nodes here, but without room
+		}
 		answer.Nodes = append(answer.Nodes, availableNode(n, free, catalog.KMSs()))
 	}
 	s.json(w, http.StatusOK, answer)
@@ -26,12 +29,12 @@ func (s *Server) availableNodes(w http.ResponseWriter, r *http.Request, _ *call)
 func availableNode(n *control.Node, free control.Capacity, services []*control.KMS) api.AvailableNode {
 	device := hex.EncodeToString(n.DeviceID[:])
 	shown := api.AvailableNode{
-		TeepodID: n.ID, Name: n.Name, Listed: true,
+		TeepodID: n.ID, Name: n.Name, Listed: n.Accepts() == nil,
 		RemainingVCPU: float64(free.VCPU), RemainingMemory: float64(free.MemoryMB), RemainingCVMSlots: float64(free.CVMs),
 		DeviceID: &device, RegionIdentifier: optional(n.Region),
 	}
-	if n.Capacity.MemoryMB > 0 {
-		shown.ResourceScore = float64(free.MemoryMB) / float64(n.Capacity.MemoryMB) // memory is what placement looks at
+	if limit := n.Limit(); limit.MemoryMB > 0 {
+		shown.ResourceScore = float64(free.MemoryMB) / float64(limit.MemoryMB) // memory is what placement looks at
 	}
 	for _, i := range n.Images {
 		shown.Images = append(shown.Images, api.NodeOSImage{
@@ -47,6 +50,20 @@ func availableNode(n *control.Node, free control.Capacity, services []*control.K
 		shown.DefaultKMS = &services[0].Slug
 	}
 	return shown
+}
+
+// nodeStatus is the status of a node in the words of the reference; nil while nobody has looked at it.
+func nodeStatus(n *control.Node) *string {
+	switch n.Condition().Word() {
+	case control.NodeUnreachable:
+		return optional("OFFLINE")
+	case control.NodeDraining:
+		return optional("MAINTENANCE")
+	case control.NodeOnline:
+		return optional(nodeOnline)
+	default:
+		return nil
+	}
 }
 
 // optional is nil for an empty string: null on the wire.

@@ -151,6 +151,9 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := config.Metrics.Register(nodeMetrics{config.Domain}); err != nil {
+		return nil, err
+	}
 	s := &Server{
 		domain:  config.Domain,
 		clock:   config.Clock,

@@ -77,9 +77,9 @@ const nodeOnline = "ONLINE"
 func node20260121(cvm *control.CVM) *api.NodeRef {
 	n := cvm.Node
 	device := hex.EncodeToString(n.DeviceID[:])
-	ref := &api.NodeRef{ID: &n.ID, Name: &n.Name, Region: optional(n.Region), DeviceID: &device, Version: optional(n.Version)}
-	if cvm.Live != nil {
-		ref.Status = optional(nodeOnline)
+	ref := &api.NodeRef{ID: &n.ID, Name: &n.Name, Region: optional(n.Region), DeviceID: &device, Status: nodeStatus(n), Version: optional(n.Version)}
+	if cvm.Live != nil && !n.Condition().Draining {
+		ref.Status = optional(nodeOnline) // it has just answered
 	}
 	return ref
 }
