@@ -78,10 +78,20 @@ func DefaultTimeouts() Timeouts {
 	}
 }
 
+// Database keeps the rows. *store.Store is one; tests put one around it that dies at will.
+type Database interface {
+	// Read gives the queries outside a transaction.
+	Read() *store.Queries
+	// Write runs f in one transaction that happens whole or not at all.
+	Write(ctx context.Context, f func(context.Context, *store.Tx) error) error
+	// Ping reports whether the database answers.
+	Ping(ctx context.Context) error
+}
+
 // Config is what a Service is made of. All fields are needed except Rand (crypto/rand), Logger
 // (discards) and Timeouts (DefaultTimeouts).
 type Config struct {
-	Store    *store.Store
+	Store    Database
 	Queue    Queue
 	Catalog  *Catalog
 	Clock    Clock
@@ -93,7 +103,7 @@ type Config struct {
 // Service carries out what the API offers. It is safe for concurrent use, and any number of them may
 // share one database.
 type Service struct {
-	store    *store.Store
+	store    Database
 	queue    Queue
 	catalog  *Catalog
 	clock    Clock

@@ -49,7 +49,7 @@ func newFakeChain() *fakeChain {
 func (c *fakeChain) deploy(hash appcompose.ComposeHash, device common.Hash) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	address := common.Address{0xaa, byte(len(c.apps))}
+	address := common.Address{0xaa, byte(len(c.apps) >> 8), byte(len(c.apps))}
 	c.apps[address] = &fakeApp{
 		hashes: map[common.Hash]bool{common.Hash(hash): true}, ever: map[common.Hash]bool{common.Hash(hash): true},
 		devices: map[common.Hash]bool{device: true},

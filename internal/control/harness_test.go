@@ -92,6 +92,8 @@ type harness struct {
 	service *Service
 	alice   Principal
 	bob     Principal
+
+	dress func(*Config, *Node) // puts something around the parts of a service before it is made
 }
 
 const yamlOne = "services:\n  web:\n    image: nginx:1.27\n"
@@ -160,14 +162,25 @@ func (h *harness) start() {
 	h.store, err = store.Open(context.Background(), "sqlite:"+filepath.Join(h.dir, "lockstep.db"))
 	must(h.t, err)
 	h.store.Rehearse() // writes may be carried out more than once
+	h.serve()
+}
+
+// serve makes a service on the open database.
+func (h *harness) serve() {
+	h.t.Helper()
 	dev, err := kms.OpenDev(filepath.Join(h.dir, "kms"), rand.Reader)
 	must(h.t, err)
-	catalog, err := NewCatalog(
-		[]*Node{{
-			ID: 1, Name: "node-1", Region: "local", DeviceID: common.Hash{0xde}, GatewayDomain: "example.test",
-			Images:   []Image{{Name: "dstack-0.5.5", Version: [3]int64{0, 5, 5}}},
-			Capacity: Capacity{CVMs: 1000, VCPU: 1000, MemoryMB: 1 << 30}, Runtime: h.node,
-		}},
+	node := &Node{
+		ID: 1, Name: "node-1", Region: "local", DeviceID: common.Hash{0xde}, GatewayDomain: "example.test",
+		Images:   []Image{{Name: "dstack-0.5.5", Version: [3]int64{0, 5, 5}}},
+		Capacity: Capacity{CVMs: 1000, VCPU: 1000, MemoryMB: 1 << 30}, Runtime: h.node,
+	}
+	config := Config{Store: h.store, Queue: h.queue, Clock: h.clock}
+	if h.dress != nil {
+		h.dress(&config, node)
+	}
+	config.Catalog, err = NewCatalog(
+		[]*Node{node},
 		[]*KMS{
 			{ID: "kms_off", Slug: "off", Type: api.KMSPhala, URL: "https://kms.test", Version: "1", Keys: dev},
 			{
@@ -176,7 +189,7 @@ func (h *harness) start() {
 			},
 		})
 	must(h.t, err)
-	h.service, err = New(Config{Store: h.store, Queue: h.queue, Catalog: catalog, Clock: h.clock})
+	h.service, err = New(config)
 	must(h.t, err)
 }
 
