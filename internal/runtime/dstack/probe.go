@@ -49,12 +49,13 @@ func (d *Driver) Probe(ctx context.Context) (runtime.Machine, error) {
 
 // Change is what Reconfigure changes of a CVM. What is nil stays as it is.
 type Change struct {
-	Resources   *runtime.Resources // the CVM must be stopped or exited; a disk only grows
-	Image       *string            // as Resources
-	Ports       *[]vmmrpc.Port     // replaces all; in force from the next start
-	GPUs        *vmmrpc.GPUConfig  // as Ports
-	KMSURLs     *[]string          // as Ports
-	GatewayURLs *[]string          // as Ports
+	Resources   *runtime.Resources   // the CVM must be stopped or exited; a disk only grows
+	Image       *string              // as Resources
+	Ports       *[]vmmrpc.Port       // replaces all; in force from the next start
+	GPUs        *vmmrpc.GPUConfig    // as Ports
+	KMSURLs     *[]string            // as Ports
+	GatewayURLs *[]string            // as Ports
+	Networks    *[]vmmrpc.Networking // as Ports
 }
 
 // Reconfigure changes what the host gives to a CVM. It takes effect at the next start, and touches neither document
@@ -84,6 +85,9 @@ func (d *Driver) Reconfigure(ctx context.Context, id string, change Change) erro
 		}
 		if change.GatewayURLs != nil {
 			request.UpdateGatewayURLs, request.GatewayURLs = true, *change.GatewayURLs
+		}
+		if change.Networks != nil {
+			request.UpdateNetworking, request.Networks = true, *change.Networks
 		}
 		return d.update(ctx, request)
 	})

@@ -39,11 +39,12 @@ func TestReconfigure(t *testing.T) {
 	b.create(healthy(1))
 	b.boot()
 	ports, urls := []vmmrpc.Port{{Protocol: "tcp", HostPort: 8080, VMPort: 80, HostAddress: "127.0.0.1"}}, []string{"https://kms.test"}
+	networks := []vmmrpc.Networking{{Mode: "bridge", BridgeName: "br0"}}
 	bigger := &runtime.Resources{VCPU: 2, MemoryMB: 256, DiskGB: 3}
 	if err := b.Reconfigure(ctx, cvm, dstack.Change{Resources: bigger}); !errors.Is(err, runtime.ErrConflict) {
 		t.Errorf("resources of a running CVM: %v, want ErrConflict", err)
 	}
-	if err := b.Reconfigure(ctx, cvm, dstack.Change{Ports: &ports, KMSURLs: &urls, GatewayURLs: &urls, GPUs: &vmmrpc.GPUConfig{AttachMode: "listed", GPUs: []vmmrpc.GPUSpec{{Slot: "18:00.0"}}}}); err != nil {
+	if err := b.Reconfigure(ctx, cvm, dstack.Change{Ports: &ports, Networks: &networks, KMSURLs: &urls, GatewayURLs: &urls, GPUs: &vmmrpc.GPUConfig{AttachMode: "listed", GPUs: []vmmrpc.GPUSpec{{Slot: "18:00.0"}}}}); err != nil {
 		t.Fatal(err)
 	}
 	if s, err := b.SystemInfo(ctx, cvm); err != nil || s.CPUs != 1 {
@@ -57,7 +58,7 @@ func TestReconfigure(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := b.vms()[0].Configuration
-	if c.VCPU != 2 || c.Memory != 256 || c.DiskSize != 3 || !slices.Equal(c.Ports, ports) || !slices.Equal(c.KMSURLs, urls) || !slices.Equal(c.GatewayURLs, urls) || len(c.GPUs.GPUs) != 1 || c.ComposeFile != string(healthy(1)) {
+	if c.VCPU != 2 || c.Memory != 256 || c.DiskSize != 3 || !slices.Equal(c.Ports, ports) || !slices.Equal(c.Networks, networks) || !slices.Equal(c.KMSURLs, urls) || !slices.Equal(c.GatewayURLs, urls) || len(c.GPUs.GPUs) != 1 || c.ComposeFile != string(healthy(1)) {
 		t.Errorf("configuration %+v", c)
 	}
 	refused := new(dstack.RPCError)
