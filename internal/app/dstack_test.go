@@ -41,6 +41,8 @@ type fleet struct {
 	t      *testing.T
 	chain  *devchain.Chain
 	kms    common.Address
+	config app.Config
+	key    string
 	server *app.Server
 	user   control.Principal
 	client *lockstep.Client
@@ -168,17 +170,9 @@ func (f *fleet) open(databaseURL string) {
 	if f.change != nil {
 		f.change(&config)
 	}
-	timeouts := control.DefaultTimeouts()
-	timeouts.Poll, timeouts.Retry = 5*time.Millisecond, 10*time.Millisecond
-	var err error
-	if f.server, err = app.Open(ctx, config, app.Options{Timeouts: timeouts}); err != nil {
-		f.t.Fatal(err)
-	}
-	f.t.Cleanup(func() {
-		if err := f.server.Close(context.Background()); err != nil {
-			f.t.Error(err)
-		}
-	})
+	f.config = config
+	f.serve()
+	f.t.Cleanup(f.close)
 	if _, err := f.server.Control.EnsureWorkspace(ctx, "dev", "dev"); err != nil {
 		f.t.Fatal(err)
 	}
@@ -186,10 +180,34 @@ func (f *fleet) open(databaseURL string) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	f.key = key.Key
 	if f.user, err = f.server.Control.Authenticate(ctx, key.Key); err != nil {
 		f.t.Fatal(err)
 	}
-	if f.client, err = lockstep.NewClient(lockstep.WithBaseURL(f.server.APIURL()), lockstep.WithAPIKey(key.Key)); err != nil {
+	f.connect()
+}
+
+// serve starts the server; again after close it is another process on the same database.
+func (f *fleet) serve() {
+	f.t.Helper()
+	timeouts := control.DefaultTimeouts()
+	timeouts.Poll, timeouts.Retry = 5*time.Millisecond, 10*time.Millisecond
+	var err error
+	if f.server, err = app.Open(f.t.Context(), f.config, app.Options{Timeouts: timeouts}); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fleet) close() {
+	if err := f.server.Close(context.Background()); err != nil {
+		f.t.Error(err)
+	}
+}
+
+func (f *fleet) connect() {
+	f.t.Helper()
+	var err error
+	if f.client, err = lockstep.NewClient(lockstep.WithBaseURL(f.server.APIURL()), lockstep.WithAPIKey(f.key)); err != nil {
 		f.t.Fatal(err)
 	}
 }
