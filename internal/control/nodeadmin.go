@@ -42,7 +42,8 @@ type NewNode struct {
 	Settings string
 }
 
-// AddNode adds a node; running servers take it up within seconds.
+// AddNode adds a node; running servers take it up within seconds. With the id of a node that was taken out of
+// the configuration it takes that one's place, with the CVMs that are on it.
 func (s *Service) AddNode(ctx context.Context, n NewNode) (store.Node, error) {
 	if n.ID < 0 || n.Name == "" {
 		return store.Node{}, problem.New(problem.KindInvalid, api.CodeInvalidRequest, "bad node").
@@ -67,14 +68,16 @@ func (s *Service) AddNode(ctx context.Context, n NewNode) (store.Node, error) {
 			return err
 		}
 		known := s.knownNodes(rows)
-		for _, u := range used { // of a node that was taken out of the configuration
-			known = append(known, store.Node{ID: u.NodeID, State: NodeStateRemoved})
-		}
-		if row.ID, err = freeNodeID(known, n.ID); err != nil {
+		if row.ID, err = s.freeNodeID(known, used, n.ID); err != nil {
 			return err
 		}
 		for _, k := range known {
-			if k.Name == n.Name && k.State != NodeStateRemoved {
+			switch {
+			case s.outdated(k) && (k.ID == row.ID || k.Name == n.Name):
+				if err := tx.ForgetConfigNode(ctx, k.ID); err != nil {
+					return err
+				}
+			case k.Name == n.Name && k.State != NodeStateRemoved:
 				return problem.New(problem.KindConflict, "", "a node of this name exists already").With("name", n.Name, "").With("id", k.ID, "")
 			}
 		}
@@ -88,12 +91,20 @@ func (s *Service) AddNode(ctx context.Context, n NewNode) (store.Node, error) {
 	return row, nil
 }
 
+// outdated reports whether a row is about a node that is not in the configuration any more.
+func (s *Service) outdated(row store.Node) bool {
+	return row.Origin == NodeFromConfig && !s.configured(row.ID)
+}
+
 // freeNodeID is the id that was asked for, or the one after the greatest that was ever used: CVMs name
 // their node by its id.
-func freeNodeID(known []store.Node, wanted int64) (int64, error) {
+func (s *Service) freeNodeID(known []store.Node, used []store.NodeUse, wanted int64) (int64, error) {
 	next := int64(1)
+	for _, u := range used {
+		next = max(next, u.NodeID+1)
+	}
 	for _, k := range known {
-		if k.ID == wanted {
+		if k.ID == wanted && !s.outdated(k) {
 			return 0, problem.New(problem.KindConflict, "", "the id belongs to node %q, or did", k.Name).
 				With("id", wanted, "an id that was never used")
 		}
@@ -137,7 +148,7 @@ func (s *Service) NodeReports(ctx context.Context) ([]NodeReport, error) {
 	}
 	var reports []NodeReport
 	for _, row := range s.knownNodes(rows) {
-		if row.State == NodeStateRemoved || (row.Origin == NodeFromConfig && !s.configured(row.ID)) {
+		if row.State == NodeStateRemoved || s.outdated(row) {
 			continue
 		}
 		report := NodeReport{Row: row}
@@ -169,7 +180,7 @@ func (s *Service) findNode(ctx context.Context, q *store.Queries, ref string) (s
 	}
 	var names []string
 	for _, k := range s.knownNodes(rows) {
-		if k.State == NodeStateRemoved || (k.Origin == NodeFromConfig && !s.configured(k.ID)) {
+		if k.State == NodeStateRemoved || s.outdated(k) {
 			continue
 		}
 		if k.Name == ref || strconv.FormatInt(k.ID, 10) == ref {

@@ -214,6 +214,36 @@ func TestAddNode(t *testing.T) {
 	}
 }
 
+// A node moves from the configuration to the database under its id, and keeps its CVMs.
+func TestAddNodeThatWasInTheConfiguration(t *testing.T) {
+	h := newHarness(t)
+	defer h.close()
+	ctx := context.Background()
+	cvm := h.create("stays-there", api.KMSPhala)
+	_, err := h.service.DrainNode(ctx, "node-1", "is moved")
+	must(t, err)
+	must(t, h.service.catalog.SetNodes(nil)) // it is taken out of the configuration
+	reports, err := h.service.NodeReports(ctx)
+	must(t, err)
+	if len(reports) != 0 {
+		t.Errorf("listed: %+v", reports)
+	}
+	other, err := h.service.AddNode(ctx, NewNode{Name: "other", Settings: "{}"})
+	must(t, err)
+	if other.ID == cvm.Row.NodeID {
+		t.Fatalf("another node got id %d, which a CVM names", other.ID)
+	}
+	moved, err := h.service.AddNode(ctx, NewNode{ID: 1, Name: "node-1", Driver: "fake", Settings: "{}"})
+	must(t, err)
+	row, err := h.store.Read().GetNode(ctx, moved.ID)
+	must(t, err)
+	if row.Origin != NodeFromDatabase || row.State != NodeStateActive {
+		t.Errorf("the node is %+v", row)
+	}
+	_, _, err = h.service.RemoveNode(ctx, "node-1", false)
+	wantKind(t, err, problem.KindConflict)
+}
+
 func TestDrainANodeOfTheConfiguration(t *testing.T) {
 	h := newHarness(t)
 	defer h.close()

@@ -39,3 +39,7 @@ FROM cvms WHERE deleted_at IS NULL GROUP BY node_id ORDER BY node_id;
 
 -- name: ListCVMsOfNode :many
 SELECT * FROM cvms WHERE node_id = ?1 AND deleted_at IS NULL ORDER BY id LIMIT ?2;
+
+-- name: ForgetConfigNode :exec
+-- What was decided about a node that is not in the configuration any more.
+DELETE FROM nodes WHERE id = ?1 AND origin = 'config';

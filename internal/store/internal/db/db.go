@@ -81,6 +81,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.findRolloutOfUpdateStmt, err = db.PrepareContext(ctx, findRolloutOfUpdate); err != nil {
 		return nil, fmt.Errorf("error preparing query FindRolloutOfUpdate: %w", err)
 	}
+	if q.forgetConfigNodeStmt, err = db.PrepareContext(ctx, forgetConfigNode); err != nil {
+		return nil, fmt.Errorf("error preparing query ForgetConfigNode: %w", err)
+	}
 	if q.getAPIKeyStmt, err = db.PrepareContext(ctx, getAPIKey); err != nil {
 		return nil, fmt.Errorf("error preparing query GetAPIKey: %w", err)
 	}
@@ -464,6 +467,11 @@ func (q *Queries) Close() error {
 	if q.findRolloutOfUpdateStmt != nil {
 		if cerr := q.findRolloutOfUpdateStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing findRolloutOfUpdateStmt: %w", cerr)
+		}
+	}
+	if q.forgetConfigNodeStmt != nil {
+		if cerr := q.forgetConfigNodeStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing forgetConfigNodeStmt: %w", cerr)
 		}
 	}
 	if q.getAPIKeyStmt != nil {
@@ -999,6 +1007,7 @@ type Queries struct {
 	findProvisionsStmt               *sql.Stmt
 	findQueuedPowerStmt              *sql.Stmt
 	findRolloutOfUpdateStmt          *sql.Stmt
+	forgetConfigNodeStmt             *sql.Stmt
 	getAPIKeyStmt                    *sql.Stmt
 	getAPIKeyByHashStmt              *sql.Stmt
 	getAnyCVMStmt                    *sql.Stmt
@@ -1119,6 +1128,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		findProvisionsStmt:               q.findProvisionsStmt,
 		findQueuedPowerStmt:              q.findQueuedPowerStmt,
 		findRolloutOfUpdateStmt:          q.findRolloutOfUpdateStmt,
+		forgetConfigNodeStmt:             q.forgetConfigNodeStmt,
 		getAPIKeyStmt:                    q.getAPIKeyStmt,
 		getAPIKeyByHashStmt:              q.getAPIKeyByHashStmt,
 		getAnyCVMStmt:                    q.getAnyCVMStmt,

@@ -20,6 +20,16 @@ func (q *Queries) DeleteNodeHealth(ctx context.Context, nodeID int64) error {
 	return err
 }
 
+const forgetConfigNode = `-- name: ForgetConfigNode :exec
+DELETE FROM nodes WHERE id = ?1 AND origin = 'config'
+`
+
+// What was decided about a node that is not in the configuration any more.
+func (q *Queries) ForgetConfigNode(ctx context.Context, id int64) error {
+	_, err := q.exec(ctx, q.forgetConfigNodeStmt, forgetConfigNode, id)
+	return err
+}
+
 const getNode = `-- name: GetNode :one
 SELECT id, name, origin, driver, settings, state, reason, created_at, updated_at FROM nodes WHERE id = ?1
 `
