@@ -2,7 +2,9 @@ package lockstep
 
 import (
 	"context"
+	"iter"
 	"net/http"
+	"net/url"
 
 	"github.com/lockstep-cvm/lockstep/api"
 )
@@ -16,4 +18,17 @@ func (c *Client) GetAvailableNodes(ctx context.Context) (*api.AvailableNodes, er
 		return nil, err
 	}
 	return &out, nil
+}
+
+// GetWorkspaceNodes returns the nodes that serve a workspace and how they are, fetching page after page while
+// it is ranged over. An error ends the sequence.
+//
+// API: GET /workspaces/{slug}/nodes
+func (c *Client) GetWorkspaceNodes(ctx context.Context, slug string, opts ListOptions) iter.Seq2[*api.NodeRef, error] {
+	if slug == "" {
+		return func(yield func(*api.NodeRef, error) bool) {
+			yield(nil, &FieldError{Field: "slug", Seen: "nothing", Expected: "the slug of a workspace"})
+		}
+	}
+	return pages[api.NodeRef](ctx, c, request{method: http.MethodGet, path: "/workspaces/" + escape(slug) + "/nodes"}, url.Values{}, opts)
 }

@@ -146,6 +146,22 @@ func TestListKMSNarrows(t *testing.T) {
 	}
 }
 
+func TestGetWorkspaceNodes(t *testing.T) {
+	c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"items":[{"object_type":"node","name":%q,"status":"MAINTENANCE"}],"total":1,"page":1,"page_size":20,"pages":1}`, r.URL.Path)
+	})
+	for node, err := range c.GetWorkspaceNodes(t.Context(), "my-team", ListOptions{}) {
+		if err != nil || !strings.HasSuffix(*node.Name, "/workspaces/my-team/nodes") || *node.Status != "MAINTENANCE" {
+			t.Errorf("got %+v, %v", node, err)
+		}
+	}
+	for node, err := range c.GetWorkspaceNodes(t.Context(), "", ListOptions{}) {
+		if field := new(FieldError); node != nil || !errors.As(err, &field) || field.Field != "slug" {
+			t.Errorf("without a slug: %v, %v", node, err)
+		}
+	}
+}
+
 func TestDocumentsAreKeptByteForByte(t *testing.T) {
 	const document = "{\"name\":\"a\",  \"docker_compose_file\":\"<&>\\u2028\"}\n"
 	c, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {

@@ -58,6 +58,7 @@ var operations = []string{
 	"GET /kms/{kms_id}/pubkey/{app_id}",
 	"GET /kms/phala/next_app_id",
 	"GET /teepods/available",
+	"GET /workspaces/{slug}/nodes",
 }
 
 // composite are methods that call other methods, or nothing.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/internal/control"
+	"github.com/lockstep-cvm/lockstep/internal/problem"
 )
 
 // availableNodes is GET /teepods/available.
@@ -24,6 +25,37 @@ func (s *Server) availableNodes(w http.ResponseWriter, r *http.Request, _ *call)
 	}
 	s.json(w, http.StatusOK, answer)
 	return nil
+}
+
+// Sizes of a page of GET /workspaces/{slug}/nodes.
+const (
+	defaultNodePage = 20
+	maxNodePage     = 100
+)
+
+// workspaceNodes is GET /workspaces/{slug}/nodes. Every node serves every workspace; a key sees its own one.
+func (s *Server) workspaceNodes(w http.ResponseWriter, r *http.Request, c *call) error {
+	if slug := c.params["slug"]; slug != c.principal.Workspace.Slug {
+		return problem.New(problem.KindNotFound, api.CodeInvalidRequest, "workspace not found").With("slug", slug, "the workspace of the API key")
+	}
+	p, err := queryPage(r.URL.Query(), defaultNodePage, maxNodePage)
+	if err != nil {
+		return err
+	}
+	nodes := s.domain.Catalog().Nodes()
+	first := min((p.number-1)*p.size, len(nodes))
+	last := min(first+p.size, len(nodes))
+	items := make([]api.NodeRef, 0, last-first)
+	for _, n := range nodes[first:last] {
+		items = append(items, nodeRef(n))
+	}
+	s.json(w, http.StatusOK, pageOf(p, items, len(nodes)))
+	return nil
+}
+
+func nodeRef(n *control.Node) api.NodeRef {
+	device := hex.EncodeToString(n.DeviceID[:])
+	return api.NodeRef{ID: &n.ID, Name: &n.Name, Region: optional(n.Region), DeviceID: &device, Status: nodeStatus(n), Version: optional(n.Version)}
 }
 
 func availableNode(n *control.Node, free control.Capacity, services []*control.KMS) api.AvailableNode {

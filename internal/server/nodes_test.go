@@ -36,9 +36,18 @@ func TestConditionOfANode(t *testing.T) {
 		step.change(node)
 		h.do("GET", base+"/teepods/available", "").want(t, 200, "nodes.0.name", node.Name, "nodes.0.listed", step.listed, "nodes.0.remaining_cvm_slots", step.slots)
 		h.do("GET", base+"/cvms/paginated", "", api.HeaderVersion, string(api.Version20260121)).want(t, 200, "items.0.node_info.status", step.status)
+		h.do("GET", base+"/workspaces/alice/nodes", "").want(t, 200, "items.0.object_type", "node", "items.0.name", node.Name, "items.0.status", step.status, "total", 1)
 		page := string(h.do("GET", "/metrics", "").body)
 		if line := `lockstep_node_up{node="node-5"} ` + step.up + "\n"; strings.Contains(page, "lockstep_node_up{") != (step.up != "") || step.up != "" && !strings.Contains(page, line) {
 			t.Errorf("%s: the metrics lack %q", step.name, line)
 		}
 	}
+}
+
+func TestNodesOfAWorkspace(t *testing.T) {
+	h := newHarness(t)
+	h.do("GET", base+"/workspaces/alice/nodes?page=2&page_size=1", "").want(t, 200, "items.0", nil, "total", 1, "page", 2, "pages", 1)
+	h.do("GET", base+"/workspaces/bob/nodes", "").want(t, 404)
+	h.do("GET", base+"/workspaces/alice/nodes?page_size=101", "").want(t, 422)
+	h.do("GET", base+"/workspaces/alice/nodes", "", api.HeaderAPIKey, "").want(t, 401)
 }

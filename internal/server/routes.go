@@ -83,6 +83,7 @@ var operations = []operation{
 	{Route{"GET", Base + "/kms/{kms}/pubkey/{app_id}"}, false, (*Server).getPubKey},
 	{Route{"GET", Base + "/kms/phala/next_app_id"}, false, (*Server).nextAppIDs},
 	{Route{"GET", Base + "/teepods/available"}, false, (*Server).availableNodes},
+	{Route{"GET", Base + "/workspaces/{slug}/nodes"}, false, (*Server).workspaceNodes},
 
 	{Route{"GET", "/healthz"}, true, (*Server).healthz},
 	{Route{"GET", "/readyz"}, true, (*Server).readyz},

@@ -75,13 +75,11 @@ func resource20260121(cvm *control.CVM) api.CVMResource {
 const nodeOnline = "ONLINE"
 
 func node20260121(cvm *control.CVM) *api.NodeRef {
-	n := cvm.Node
-	device := hex.EncodeToString(n.DeviceID[:])
-	ref := &api.NodeRef{ID: &n.ID, Name: &n.Name, Region: optional(n.Region), DeviceID: &device, Status: nodeStatus(n), Version: optional(n.Version)}
-	if cvm.Live != nil && !n.Condition().Draining {
+	ref := nodeRef(cvm.Node)
+	if cvm.Live != nil && !cvm.Node.Condition().Draining {
 		ref.Status = optional(nodeOnline) // it has just answered
 	}
-	return ref
+	return &ref
 }
 
 func os20260121(cvm *control.CVM) *api.CVMOS {

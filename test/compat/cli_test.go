@@ -69,6 +69,11 @@ func TestOfficialCLI(t *testing.T) {
 			t.Errorf("got %+v", list)
 		}
 	})
+	t.Run("nodes list", func(t *testing.T) {
+		if out := phala.ok(t, "nodes", "list"); !strings.Contains(out, "local-1") {
+			t.Errorf("the node local-1 is not in %s", out)
+		}
+	})
 	t.Run("kms list", func(t *testing.T) {
 		if out := phala.ok(t, "kms", "list"); !strings.Contains(strings.ToLower(out), strings.ToLower(cloud.KMSContract)) {
 			t.Errorf("the KMS contract %s is not in %s", cloud.KMSContract, out)
