@@ -38,6 +38,7 @@ type Server struct {
 	log      *slog.Logger
 	db       *store.Store
 	unlock   func() error // gives the database to another server
+	metrics  *metrics
 	platform *platform
 	hosts    *hosts
 	queue    *jobs.Queue
@@ -79,8 +80,9 @@ func Open(ctx context.Context, config Config, options Options) (_ *Server, err e
 	if s.queue, err = jobs.New(jobs.Config{Store: s.db, Lease: options.Lease, Logger: quiet(s.log)}); err != nil {
 		return nil, err
 	}
+	s.metrics = newMetrics(s.db, wallClock{})
 	s.Control, err = control.New(control.Config{
-		Store: s.db, Queue: s.queue, Catalog: s.platform.catalog, Clock: wallClock{}, Logger: s.log, Timeouts: config.Timeouts.over(options.Timeouts),
+		Store: s.db, Queue: s.queue, Catalog: s.platform.catalog, Clock: wallClock{}, Logger: s.log, Observer: s.metrics, Timeouts: config.Timeouts.over(options.Timeouts),
 	})
 	if err != nil {
 		return nil, err
@@ -125,7 +127,7 @@ func (h atLeast) Enabled(ctx context.Context, level slog.Level) bool {
 
 func (s *Server) listen(ctx context.Context) error {
 	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s.metrics)
 	var err error
 	s.edge, err = server.New(server.Config{
 		Domain: s.Control, Clock: wallClock{}, Logger: s.log, Metrics: metrics, Origins: s.config.Origins, PublicURL: s.config.PublicURL,

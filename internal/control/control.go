@@ -89,7 +89,7 @@ type Database interface {
 }
 
 // Config is what a Service is made of. All fields are needed except Rand (crypto/rand), Logger
-// (discards) and Timeouts (DefaultTimeouts).
+// (discards), Observer (nobody) and Timeouts (DefaultTimeouts).
 type Config struct {
 	Store    Database
 	Queue    Queue
@@ -97,6 +97,7 @@ type Config struct {
 	Clock    Clock
 	Rand     io.Reader
 	Logger   *slog.Logger
+	Observer Observer
 	Timeouts Timeouts
 }
 
@@ -109,6 +110,7 @@ type Service struct {
 	clock    Clock
 	rand     io.Reader
 	log      *slog.Logger
+	observer Observer
 	timeouts Timeouts
 	events   *Broker
 	running  alone
@@ -137,6 +139,9 @@ func New(config Config) (*Service, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
+	if config.Observer == nil {
+		config.Observer = noObserver{}
+	}
 	if config.Timeouts == (Timeouts{}) {
 		config.Timeouts = DefaultTimeouts()
 	}
@@ -150,6 +155,7 @@ func New(config Config) (*Service, error) {
 		clock:    config.Clock,
 		rand:     config.Rand,
 		log:      config.Logger,
+		observer: config.Observer,
 		timeouts: config.Timeouts,
 		events:   NewBroker(),
 		checker:  appcompose.NewChecker(checkedTexts),

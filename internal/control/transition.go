@@ -220,6 +220,7 @@ func (s *Service) transition(ctx context.Context, u *store.Update, cvm *store.CV
 	s.log.InfoContext(ctx, "update moved", "update", u.ID, "cvm", cvm.HashID, "correlation_id", u.CorrelationID,
 		"state", u.State, "reason", u.Reason, "compose_hash", u.ComposeHash.String())
 	s.events.Publish(cvm.ID)
+	s.observe(ctx, u)
 	return nil
 }
 

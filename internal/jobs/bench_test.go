@@ -28,6 +28,7 @@ func (h waiting) Run(ctx context.Context, _ string) error {
 }
 
 func (h waiting) RunRollout(context.Context, string) error { return nil }
+func (waiting) RunPower(context.Context, string) error     { return nil }
 func (h waiting) Sweep(context.Context) error              { return nil }
 
 func benchmarkOnEach(b *testing.B, f func(b *testing.B, s *store.Store)) {

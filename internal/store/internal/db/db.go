@@ -30,6 +30,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.countCVMsStmt, err = db.PrepareContext(ctx, countCVMs); err != nil {
 		return nil, fmt.Errorf("error preparing query CountCVMs: %w", err)
 	}
+	if q.countOpenRolloutsStmt, err = db.PrepareContext(ctx, countOpenRollouts); err != nil {
+		return nil, fmt.Errorf("error preparing query CountOpenRollouts: %w", err)
+	}
+	if q.countOpenUpdatesStmt, err = db.PrepareContext(ctx, countOpenUpdates); err != nil {
+		return nil, fmt.Errorf("error preparing query CountOpenUpdates: %w", err)
+	}
 	if q.countOperationsStmt, err = db.PrepareContext(ctx, countOperations); err != nil {
 		return nil, fmt.Errorf("error preparing query CountOperations: %w", err)
 	}
@@ -382,6 +388,16 @@ func (q *Queries) Close() error {
 	if q.countCVMsStmt != nil {
 		if cerr := q.countCVMsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countCVMsStmt: %w", cerr)
+		}
+	}
+	if q.countOpenRolloutsStmt != nil {
+		if cerr := q.countOpenRolloutsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countOpenRolloutsStmt: %w", cerr)
+		}
+	}
+	if q.countOpenUpdatesStmt != nil {
+		if cerr := q.countOpenUpdatesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countOpenUpdatesStmt: %w", cerr)
 		}
 	}
 	if q.countOperationsStmt != nil {
@@ -990,6 +1006,8 @@ type Queries struct {
 	tx                               *sql.Tx
 	answerIdempotencyKeyStmt         *sql.Stmt
 	countCVMsStmt                    *sql.Stmt
+	countOpenRolloutsStmt            *sql.Stmt
+	countOpenUpdatesStmt             *sql.Stmt
 	countOperationsStmt              *sql.Stmt
 	countRevisionsStmt               *sql.Stmt
 	deleteCVMStmt                    *sql.Stmt
@@ -1111,6 +1129,8 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		tx:                               tx,
 		answerIdempotencyKeyStmt:         q.answerIdempotencyKeyStmt,
 		countCVMsStmt:                    q.countCVMsStmt,
+		countOpenRolloutsStmt:            q.countOpenRolloutsStmt,
+		countOpenUpdatesStmt:             q.countOpenUpdatesStmt,
 		countOperationsStmt:              q.countOperationsStmt,
 		countRevisionsStmt:               q.countRevisionsStmt,
 		deleteCVMStmt:                    q.deleteCVMStmt,
