@@ -36,7 +36,7 @@ func newMetrics(db *store.Store, clock control.Clock) *metrics {
 			Buckets: []float64{.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800},
 		}, []string{"kind", "result"}),
 		openUpdates:  describe("lockstep_updates_open", "Updates that are not final, by state.", "state"),
-		oldestUpdate: describe("lockstep_update_oldest_seconds", "Age of the oldest update that is not final, by state; 0 when there is none.", "state"),
+		oldestUpdate: describe("lockstep_update_oldest_seconds", "How long the update that is longest in a state has been in it; 0 when there is none.", "state"),
 		openRollouts: describe("lockstep_rollouts_open", "Fleet rollouts that are not final, by state.", "state"),
 		jobs:         describe("lockstep_jobs", "Durable jobs that are not done, by state.", "state"),
 		unread:       describe("lockstep_database_read_errors", "1 when the database could not be read for this page, and what it would have told is missing."),

@@ -2,8 +2,8 @@
 -- much on a database of years as on a new one.
 
 -- name: CountOpenUpdates :many
--- Updates that are not final, by state, and since when the oldest of each is there.
-SELECT state, COUNT(*) AS updates, CAST(MIN(created_at) AS INTEGER) AS oldest FROM updates
+-- Updates that are not final, by state, and since when the one that is longest in it is there.
+SELECT state, COUNT(*) AS updates, CAST(MIN(state_since) AS INTEGER) AS oldest FROM updates
 WHERE state IN ('awaiting_approval', 'approved', 'rolling_out', 'verifying', 'rolling_back')
 GROUP BY state;
 

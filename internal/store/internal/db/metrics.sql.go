@@ -48,7 +48,7 @@ func (q *Queries) CountOpenRollouts(ctx context.Context) ([]CountOpenRolloutsRow
 
 const countOpenUpdates = `-- name: CountOpenUpdates :many
 
-SELECT state, COUNT(*) AS updates, CAST(MIN(created_at) AS INTEGER) AS oldest FROM updates
+SELECT state, COUNT(*) AS updates, CAST(MIN(state_since) AS INTEGER) AS oldest FROM updates
 WHERE state IN ('awaiting_approval', 'approved', 'rolling_out', 'verifying', 'rolling_back')
 GROUP BY state
 `
@@ -61,7 +61,7 @@ type CountOpenUpdatesRow struct {
 
 // What GET /metrics counts. Each is answered from an index of rows that are not final, so that a scrape costs as
 // much on a database of years as on a new one.
-// Updates that are not final, by state, and since when the oldest of each is there.
+// Updates that are not final, by state, and since when the one that is longest in it is there.
 func (q *Queries) CountOpenUpdates(ctx context.Context) ([]CountOpenUpdatesRow, error) {
 	rows, err := q.query(ctx, q.countOpenUpdatesStmt, countOpenUpdates)
 	if err != nil {
