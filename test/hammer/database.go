@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/lockstep-cvm/lockstep/internal/store"
+	pg "github.com/lockstep-cvm/lockstep/test/postgres"
 )
 
 // The databases that a run can be on.
@@ -31,12 +32,12 @@ func (w *world) buildDatabase(ctx context.Context) error {
 	}
 	raw := w.options.postgresURL
 	if raw == "" {
-		private, err := startPostgres(ctx, filepath.Join(w.dir, "postgres"))
+		private, err := pg.Start(ctx, filepath.Join(w.dir, "postgres"))
 		if err != nil {
 			return err
 		}
-		w.closers = append(w.closers, private.close)
-		raw = private.url
+		w.closers = append(w.closers, private.Close)
+		raw = private.URL
 	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "postgres") {

@@ -1,4 +1,6 @@
-package main
+// Package postgres starts a PostgreSQL that only one program uses, for the hammer and the benchmarks: in a folder of
+// its own, on a port of loopback, with its writes on disk as in production.
+package postgres
 
 import (
 	"context"
@@ -15,21 +17,21 @@ import (
 	"time"
 )
 
-// cluster is a PostgreSQL that only this run uses.
-type cluster struct {
-	url    string
+// Cluster is a running PostgreSQL.
+type Cluster struct {
+	URL    string // of its database, as its superuser, without a password
 	server *exec.Cmd
 	exited chan struct{}
 }
 
-// startPostgres makes a cluster in a folder and starts it on a port of its own on loopback. Its writes go to the
-// disk as in production: what was committed must be there after a crash.
-func startPostgres(ctx context.Context, dir string) (*cluster, error) {
-	initdb, err := postgresProgram("initdb")
+// Start makes a cluster in a folder, which is created, and starts it. The log is beside the folder. The programs are
+// those of the path, or the newest of Debian's. The caller closes the cluster.
+func Start(ctx context.Context, dir string) (*Cluster, error) {
+	initdb, err := program("initdb")
 	if err != nil {
 		return nil, err
 	}
-	serve, err := postgresProgram("postgres")
+	server, err := program("postgres")
 	if err != nil {
 		return nil, err
 	}
@@ -43,12 +45,16 @@ func startPostgres(ctx context.Context, dir string) (*cluster, error) {
 	if out, err := create.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	return servePostgres(ctx, serve, files, filepath.Join(dir, "s"), identity)
+	return serve(ctx, server, files, filepath.Join(dir, "s"), identity)
 }
 
-func servePostgres(ctx context.Context, program, dir, sockets string, identity *syscall.SysProcAttr) (*cluster, error) {
-	address, err := freeAddress(ctx)
+func serve(ctx context.Context, program, dir, sockets string, identity *syscall.SysProcAttr) (*Cluster, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
+		return nil, err
+	}
+	address := listener.Addr().String()
+	if err := listener.Close(); err != nil {
 		return nil, err
 	}
 	_, port, err := net.SplitHostPort(address)
@@ -60,7 +66,7 @@ func servePostgres(ctx context.Context, program, dir, sockets string, identity *
 		return nil, err
 	}
 	defer func() { _ = log.Close() }() // the process has its own
-	c := &cluster{url: "postgres://lockstep@" + address + "/postgres?sslmode=disable", exited: make(chan struct{})}
+	c := &Cluster{URL: "postgres://lockstep@" + address + "/postgres?sslmode=disable", exited: make(chan struct{})}
 	c.server = exec.Command(program, "-D", dir, "-h", "127.0.0.1", "-p", port, "-k", sockets, "-c", "max_connections=300") //nolint:noctx // it is ended in order, by close
 	c.server.SysProcAttr, c.server.Dir, c.server.Stdout, c.server.Stderr = identity, dir, log, log
 	if err := c.server.Start(); err != nil {
@@ -71,13 +77,13 @@ func servePostgres(ctx context.Context, program, dir, sockets string, identity *
 		close(c.exited)
 	}()
 	if err := c.awaitReady(ctx, address); err != nil {
-		return nil, errors.Join(err, c.close())
+		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
 // awaitReady waits until PostgreSQL takes connections. One that starts up refuses them at its port.
-func (c *cluster) awaitReady(ctx context.Context, address string) error {
+func (c *Cluster) awaitReady(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
@@ -95,8 +101,8 @@ func (c *cluster) awaitReady(ctx context.Context, address string) error {
 	}
 }
 
-// close ends the cluster as a host that goes down does: its connections end, what was committed stays.
-func (c *cluster) close() error {
+// Close ends the cluster. Connections to it end, what was committed stays in the folder.
+func (c *Cluster) Close() error {
 	_ = c.server.Process.Signal(os.Interrupt) // fast shutdown; it may have ended
 	select {
 	case <-c.exited:
@@ -107,14 +113,14 @@ func (c *cluster) close() error {
 	return nil
 }
 
-// postgresProgram finds a program of PostgreSQL: on the path, or where Debian keeps its newest version.
-func postgresProgram(name string) (string, error) {
+// program finds a program of PostgreSQL: on the path, or where Debian keeps its newest version.
+func program(name string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {
 		return path, nil
 	}
 	found, err := filepath.Glob(filepath.Join("/usr/lib/postgresql", "*", "bin", name))
 	if err != nil || len(found) == 0 {
-		return "", fmt.Errorf("%s is neither on the path nor in /usr/lib/postgresql/*/bin: install PostgreSQL, or give -postgres-url", name)
+		return "", fmt.Errorf("%s is neither on the path nor in /usr/lib/postgresql/*/bin: install PostgreSQL, or say where one is", name)
 	}
 	version := func(path string) int {
 		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path)))) // what is no number comes first
@@ -130,7 +136,7 @@ func unprivileged(dir string) (*syscall.SysProcAttr, error) {
 		return nil, err
 	}
 	if os.Geteuid() != 0 {
-		return nil, nil //nolint:nilnil // as whoever runs the hammer
+		return nil, nil //nolint:nilnil // as whoever runs who calls
 	}
 	var errs []error
 	for _, name := range []string{"postgres", "nobody"} {
