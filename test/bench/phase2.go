@@ -33,8 +33,8 @@ const dstackConfig = `kms:
   - {slug: on, type: ethereum, url: "https://kms.test", version: "1", keys_dir: %[1]s/kms, chain_id: %[2]d,
      rpc_urls: [%[3]q], contract_address: "%[4]s"}
 nodes:
-  - {id: 1, name: host-1, driver: dstack, device_id: %[5]s, dstack: {url: "%[6]s"},
-     images: [{name: %[7]s, version: [0, 5, 5], hash: %[8]s}], capacity: {cvms: 100000, vcpu: 1000000, memory_mb: 1000000000}}
+  - {id: 1, name: host-1, driver: dstack, device_id: "%[5]s", dstack: {url: "%[6]s"},
+     images: [{name: %[7]s, version: [0, 5, 5], hash: "%[8]s"}], capacity: {cvms: 100000, vcpu: 1000000, memory_mb: 1000000000}}
 `
 
 const osImage = "dstack-0.5.5"

@@ -80,11 +80,19 @@ func measureWatchers(ctx context.Context, env *environment) ([]figure, error) {
 	if int(open) != env.watchers {
 		return nil, fmt.Errorf("%.0f streams are open, want %d", open, env.watchers)
 	}
+	stacks, err := server.metric(ctx, "go_memstats_stack_inuse_bytes")
+	if err != nil {
+		return nil, err
+	}
+	heap, err := server.metric(ctx, "go_memstats_heap_inuse_bytes")
+	if err != nil {
+		return nil, err
+	}
 	end := env.profile("watchers")
 	each := (after - before) * 1000 / float64(env.watchers)
 	end()
 	return []figure{{
-		name: fmt.Sprintf("memory of each of %d event streams", env.watchers), ours: fmt.Sprintf("%.1f KB, %.0f MB in all", each, after),
+		name: fmt.Sprintf("memory of each of %d event streams", env.watchers), ours: fmt.Sprintf("%.1f KB, %.0f MB in all (heap %.0f, stacks %.0f)", each, after, heap/1e6, stacks/1e6),
 		baseline: fmt.Sprintf("%.0f MB without", before), value: each, unit: "KB", limit: 30, atMost: true,
 	}}, nil
 }
