@@ -178,7 +178,7 @@ func (s *Server) Close(ctx context.Context) error {
 	defer cancel()
 	var errs []error
 	if s.http != nil {
-		errs = append(errs, s.http.Shutdown(ctx))
+		errs = append(errs, s.http.Shutdown(ctx), s.edge.AwaitStreams(ctx))
 		if err := <-s.served; !errors.Is(err, http.ErrServerClosed) {
 			errs = append(errs, err)
 		}

@@ -126,10 +126,12 @@ type Server struct {
 	routes  *node
 	streams streamLimit
 	logs    streamLimit
+	looking chan struct{} // has a value for each stream that reads the state now
 
 	publicURL string // without a slash at its end
 
-	stop     chan struct{} // closed by Shutdown: event streams end
+	detached sync.WaitGroup // event streams on connections of their own
+	stop     chan struct{}  // closed by Shutdown: event streams end
 	stopOnce sync.Once
 }
 
@@ -162,6 +164,7 @@ func New(config Config) (*Server, error) {
 		origins: make(map[string]bool, len(config.Origins)),
 		metrics: m,
 		routes:  newTree(operations),
+		looking: make(chan struct{}, looksAtOnce),
 		stop:    make(chan struct{}),
 
 		publicURL: strings.TrimRight(config.PublicURL, "/"),

@@ -1,13 +1,14 @@
 package server
 
 import (
-	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -47,11 +48,29 @@ func (s *Server) getState(w http.ResponseWriter, r *http.Request, c *call) error
 	if !s.streams.take(c.principal.KeyID, maxStreams) {
 		return errTooManyStreams
 	}
-	defer s.streams.release(c.principal.KeyID)
 	s.metrics.streams.Inc()
-	defer s.metrics.streams.Dec()
-	stream := &stateStream{Server: s, call: c, watch: watch, events: newEventWriter(w), cvmID: cvm.Row.ID, started: s.clock.Now()}
-	stream.run(r.Context())
+	s.metrics.inFlight.Inc()
+	key := c.principal.KeyID // and not the call, which has more than a stream shall keep
+	release := func() {
+		s.metrics.inFlight.Dec()
+		s.metrics.streams.Dec()
+		s.streams.release(key)
+	}
+	stream := &stateStream{
+		Server: s, principal: c.principal, requestID: c.requestID, watch: watch, identifier: c.params["id"], cvmID: cvm.Row.ID, started: s.clock.Now(),
+	}
+	s.detached.Add(1) // while the HTTP server still knows of the request: a shutdown waits for one of the two
+	if out, ok := takeOver(w, r, s.clock.Now()); ok {
+		stream.out = out
+		s.runDetached(stream, out, release)
+		return nil
+	}
+	s.detached.Done()
+	defer release()
+	stream.out = newAnswerOutput(w)
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	stream.run(ctx)
 	return nil
 }
 
@@ -113,39 +132,45 @@ func (l *streamLimit) release(key string) {
 	}
 }
 
-// stateStream is one open event stream.
+// stateStream is one open event stream. There may be many thousands, so it keeps nothing of its request but this.
 type stateStream struct {
 	*Server
-	call    *call
-	watch   watch
-	events  *eventWriter
-	cvmID   int64
-	started time.Time
-	last    api.CVMState
-	sent    bool // a state was sent
+	principal  control.Principal
+	requestID  string
+	identifier string // of the CVM, as the client wrote it
+	watch      watch
+	out        eventOutput
+	cvmID      int64
+	started    time.Time
+	last       [sha256.Size]byte // fingerprint of the state that was sent last; zero before the first
 }
 
 // run sends the state at once and after each change, until the target is reached, the time is over, the
 // client leaves or the server shuts down. The clients take the end of a stream without "complete" for
-// success when a state came before, so it always ends with "complete" or "timeout".
+// success when a state came before, so it always ends with "complete" or "timeout". The caller ends the context
+// when run has returned.
 func (st *stateStream) run(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	changed, unwatch := st.domain.Watch(st.cvmID)
 	defer unwatch()
-	tick := st.every(ctx, st.watch.interval)
-	over := st.every(ctx, st.watch.timeout)
+	tick := st.ticks(ctx)
 	for {
-		if done := st.look(ctx); done {
+		frames, over := st.look(ctx)
+		for _, frame := range frames {
+			if !sendFrame(st.out, frame) {
+				return
+			}
+		}
+		if over {
 			return
 		}
 		select {
 		case <-changed:
-		case <-tick:
+		case late := <-tick:
 			// The node tells the database nothing of what it sees, so it is asked now and then.
-		case <-over:
-			st.giveUp(fmt.Sprintf("the CVM was not %s after %s", st.watch.target, st.watch.timeout))
-			return
+			if late {
+				st.giveUp(fmt.Sprintf("the CVM was not %s after %s", st.watch.target, st.watch.timeout))
+				return
+			}
 		case <-st.stop:
 			st.giveUp("the server is shutting down")
 			return
@@ -155,13 +180,16 @@ func (st *stateStream) run(ctx context.Context) {
 	}
 }
 
-// every gives a value after each period until the context ends.
-func (st *stateStream) every(ctx context.Context, period time.Duration) <-chan struct{} {
-	c := make(chan struct{})
+// ticks gives false after each interval, and true when the time of the stream is over, until the context ends.
+func (st *stateStream) ticks(ctx context.Context) <-chan bool {
+	c := make(chan bool)
 	go func() {
-		for st.clock.Sleep(ctx, period) == nil {
+		for deadline := st.started.Add(st.watch.timeout); ; {
+			if st.clock.Sleep(ctx, min(st.watch.interval, deadline.Sub(st.clock.Now()))) != nil {
+				return
+			}
 			select {
-			case c <- struct{}{}:
+			case c <- !st.clock.Now().Before(deadline):
 			case <-ctx.Done():
 				return
 			}
@@ -170,39 +198,63 @@ func (st *stateStream) every(ctx context.Context, period time.Duration) <-chan s
 	return c
 }
 
-// look reads the state and sends what is new. It reports whether the stream is over.
-func (st *stateStream) look(ctx context.Context) bool {
-	cvm, err := st.domain.CVM(ctx, st.call.principal, st.call.params["id"])
+// looksAtOnce is how many streams read the state at the same time. More would wait for the database.
+const looksAtOnce = 16
+
+// look reads the state and returns what is to be sent, and whether the stream is over then. It does so in a goroutine
+// of its own, since reading takes a deep stack, and that of the stream would stay deep while it waits.
+func (st *stateStream) look(ctx context.Context) (frames [][]byte, over bool) {
+	select {
+	case st.looking <- struct{}{}:
+	case <-ctx.Done():
+		return nil, true
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { <-st.looking }()
+		defer func() {
+			if v := recover(); v != nil {
+				st.log.ErrorContext(ctx, "panic", "request_id", st.requestID, "route", statePattern, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+				frames, over = nil, true
+			}
+		}()
+		frames, over = st.read(ctx)
+	}()
+	<-done
+	return frames, over
+}
+
+func (st *stateStream) read(ctx context.Context) (frames [][]byte, over bool) {
+	cvm, err := st.domain.CVM(ctx, st.principal, st.identifier)
 	if err != nil {
 		if ctx.Err() != nil {
-			return true
+			return nil, true
 		}
 		// The client reports it and goes on waiting; so does the server.
 		message := "the state could not be read"
 		if problem.Is(err, problem.KindNotFound) {
 			message = "the CVM is not there any more"
 		} else {
-			st.log.ErrorContext(ctx, "event stream", "request_id", st.call.requestID, "error", err)
+			st.log.ErrorContext(ctx, "event stream", "request_id", st.requestID, "error", err)
 		}
-		return !st.events.send(api.EventError, api.StateError{Error: message})
+		return [][]byte{eventFrame(api.EventError, api.StateError{Error: message})}, false
 	}
 	state := cvmState(cvm, st.clock.Now())
-	if st.sent && sameState(st.last, state) {
-		return !st.events.keepAlive()
+	seen := stateFingerprint(state)
+	if seen == st.last {
+		return [][]byte{keepAlive}, false
 	}
-	st.last, st.sent = state, true
-	if !st.events.send(api.EventState, state) {
-		return true
-	}
+	st.last = seen
+	frames = [][]byte{eventFrame(api.EventState, state)}
 	if !strings.EqualFold(string(state.Status), st.watch.target) {
-		return false
+		return frames, false
 	}
-	st.events.send(api.EventComplete, api.StateComplete{Status: state.Status, Elapsed: st.elapsed(), Target: st.watch.target})
-	return true
+	return append(frames, eventFrame(api.EventComplete, api.StateComplete{Status: state.Status, Elapsed: st.elapsed(), Target: st.watch.target})), true
 }
 
 func (st *stateStream) giveUp(why string) {
-	st.events.send(api.EventTimeout, api.StateTimeout{Error: why, Elapsed: st.elapsed(), Target: st.watch.target})
+	sendFrame(st.out, eventFrame(api.EventTimeout, api.StateTimeout{Error: why, Elapsed: st.elapsed(), Target: st.watch.target}))
 }
 
 // elapsed is in seconds, to the millisecond.
@@ -210,12 +262,14 @@ func (st *stateStream) elapsed() float64 {
 	return math.Round(st.clock.Now().Sub(st.started).Seconds()*1000) / 1000
 }
 
-// sameState compares what a watcher wants to know; the uptime alone is no news.
-func sameState(a, b api.CVMState) bool {
-	a.Uptime, b.Uptime = nil, nil
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && bytes.Equal(x, y)
+// stateFingerprint is the same for two states that are no news to a watcher; the uptime alone is none.
+func stateFingerprint(state api.CVMState) [sha256.Size]byte {
+	state.Uptime = nil
+	text, err := json.Marshal(state)
+	if err != nil {
+		return [sha256.Size]byte{} // none of our types
+	}
+	return sha256.Sum256(text)
 }
 
 var _ Domain = (*control.Service)(nil)

@@ -82,8 +82,8 @@ func (s *eventStream) wantEnd() {
 	}
 }
 
-// sleepers of a stream: its interval and its timeout.
-const sleepers = 2
+// sleepers of a stream: one for its interval and its timeout.
+const sleepers = 1
 
 func TestStreamOfWhatIsReachedAlready(t *testing.T) {
 	h := newHarness(t)
