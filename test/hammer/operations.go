@@ -84,6 +84,10 @@ func (w *world) operateSome(ctx context.Context, random *rand.Rand) string {
 	if o == goingBack {
 		revision, ok := w.revisionOf(random, c)
 		if !ok {
+			w.learnRevisions(ctx, random, c)
+			revision, ok = w.revisionOf(random, c)
+		}
+		if !ok {
 			return "no revision to go back to"
 		}
 		path = "/api/v1/cvms/" + c.name + "/revisions/" + revision + "/redeploy"

@@ -88,6 +88,18 @@ func (t *tally) answer(what string) {
 	t.answers[what]++
 }
 
+// tookAll reports whether a server took each of the operations at least once.
+func (t *tally) tookAll(offered map[operation]bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for o, is := range offered {
+		if is && t.operations[o] == 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // count counts something that was done to a server, or to what it stands on.
 func (t *tally) count(harm string) {
 	t.mu.Lock()

@@ -28,10 +28,19 @@ func (w *world) wreck(ctx context.Context) error {
 }
 
 // killServers also chooses what else does not work until the next kill. It goes on until the last pause is over,
-// so that servers are killed while one is held up.
+// so that servers are killed while one is held up, and until each operation was taken once, but not much longer.
 func (w *world) killServers(ctx context.Context) error {
 	random := rand.New(rand.NewPCG(w.options.seed, 1<<32))
-	for kills := 0; kills < w.options.kills || !w.paused.Load(); {
+	var enough time.Time // since when there were enough kills
+	for kills := 0; ; {
+		if kills >= w.options.kills && w.paused.Load() {
+			if enough.IsZero() {
+				enough = time.Now()
+			}
+			if w.tally.tookAll(w.offered) || time.Since(enough) > time.Minute {
+				break
+			}
+		}
 		w.fail(random)
 		if err := rest(ctx, time.Duration(random.Int64N(int64(600*time.Millisecond)))); err != nil {
 			return err
