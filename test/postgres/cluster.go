@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -76,20 +77,20 @@ func serve(ctx context.Context, program, dir, sockets string, identity *syscall.
 		_ = c.server.Wait() // how it ends is in its log
 		close(c.exited)
 	}()
-	if err := c.awaitReady(ctx, address); err != nil {
+	if err := c.awaitReady(ctx, dir); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
-// awaitReady waits until PostgreSQL takes connections. One that starts up refuses them at its port.
-func (c *Cluster) awaitReady(ctx context.Context, address string) error {
+// awaitReady waits until PostgreSQL says in its lock file that it serves: at its port it answers before.
+func (c *Cluster) awaitReady(ctx context.Context, dir string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-		if err == nil {
-			return conn.Close()
+		text, err := os.ReadFile(filepath.Join(dir, "postmaster.pid"))
+		if lines := strings.Split(string(text), "\n"); err == nil && len(lines) > statusLine && strings.TrimSpace(lines[statusLine]) == "ready" {
+			return nil
 		}
 		select {
 		case <-c.exited:
@@ -100,6 +101,9 @@ func (c *Cluster) awaitReady(ctx context.Context, address string) error {
 		}
 	}
 }
+
+// statusLine is where postmaster.pid has the status of the server, as pg_ctl reads it; lines count from 0.
+const statusLine = 7
 
 // Close ends the cluster. Connections to it end, what was committed stays in the folder.
 func (c *Cluster) Close() error {
