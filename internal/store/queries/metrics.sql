@@ -3,7 +3,7 @@
 
 -- name: CountOpenUpdates :many
 -- Updates that are not final, by state, and since when the one that is longest in it is there.
-SELECT state, COUNT(*) AS updates, CAST(MIN(state_since) AS INTEGER) AS oldest FROM updates
+SELECT state, COUNT(*) AS updates, CAST(MIN(state_since) AS BIGINT) AS oldest FROM updates
 WHERE state IN ('awaiting_approval', 'approved', 'rolling_out', 'verifying', 'rolling_back')
 GROUP BY state;
 

@@ -48,7 +48,7 @@ func (q *Queries) CountOpenRollouts(ctx context.Context) ([]CountOpenRolloutsRow
 
 const countOpenUpdates = `-- name: CountOpenUpdates :many
 
-SELECT state, COUNT(*) AS updates, CAST(MIN(state_since) AS INTEGER) AS oldest FROM updates
+SELECT state, COUNT(*) AS updates, CAST(MIN(state_since) AS BIGINT) AS oldest FROM updates
 WHERE state IN ('awaiting_approval', 'approved', 'rolling_out', 'verifying', 'rolling_back')
 GROUP BY state
 `
