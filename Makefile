@@ -12,6 +12,7 @@ COMPOSE     := $(TOOLS)/docker-compose-5.5.0
 FUZZTIME    ?= 5m
 KILLS       ?= 300
 HAMMER_DATABASES ?= sqlite
+BENCHFLAGS  ?=
 say          = @printf '\n== %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
@@ -127,9 +128,9 @@ hammer-short: ## the same with 15 kills; part of `make test`
 	$(MAKE) --no-print-directory hammer KILLS=15
 
 .PHONY: bench
-bench: build docker-tools ## what is promised, each as a ratio to a baseline of the same run
+bench: build docker-tools ## what is promised, each as a ratio to a baseline of the same run; BENCHFLAGS="-database postgres"
 	cd test/compat && npm ci --no-audit --no-fund --silent
-	$(GO) run ./test/bench -lockstep bin/lockstep -server bin/lockstep-server -node-modules test/compat/node_modules
+	$(GO) run ./test/bench -lockstep bin/lockstep -server bin/lockstep-server -node-modules test/compat/node_modules $(BENCHFLAGS)
 
 .PHONY: clean
 clean: ## remove what was built and installed here
