@@ -177,7 +177,11 @@ func (b *builder) node(c NodeConfig) (*control.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	node.Runtime, node.Version = driver, Version()+" ("+driver.Info().Driver+")"
+	kind := driver.Info().Driver
+	if !driver.Info().TEE {
+		kind += ", no TEE" // in every answer about a CVM of this node
+	}
+	node.Runtime, node.Version = driver, Version()+" ("+kind+")"
 	return node, nil
 }
 

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/lockstep-cvm/lockstep/internal/runtime/docker/dockertest"
 )
 
 // switchOff is the variable that turns this package off with the value "off".
@@ -34,7 +36,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)
 	}
-	code := m.Run()
+	code := dockertest.Run(m)
 	if built.dir != "" {
 		if err := os.RemoveAll(built.dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
