@@ -17,7 +17,7 @@ const sourceScript = `source "$1" </dev/null 3>&-; env -0 >&3`
 
 // preLaunch runs a pre-launch script and returns the environment that it leaves. In a guest the script is sourced
 // by the shell that starts the containers: what it exports is seen by the compose text, and if it exits, with
-// whatever code, no container is started.
+// whatever code, no container is started. The outcome of its last command, on the other hand, ends nothing.
 func (d *Driver) preLaunch(ctx context.Context, c *cvm, script string, environment []string) (_ []string, err error) {
 	file, err := os.CreateTemp(string(c.folder()), "pre-launch-")
 	if err != nil {
