@@ -26,13 +26,14 @@ type cloud struct {
 	ready   ready
 }
 
-func startCloud(ctx context.Context, env *environment, dir string) (*cloud, error) {
+func startCloud(ctx context.Context, env *environment, dir string, more ...string) (*cloud, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	readyFile := filepath.Join(dir, "ready.json")
-	c := &cloud{command: exec.CommandContext(ctx, env.lockstep, "dev", "--listen", "127.0.0.1:0", "--rpc-listen", "127.0.0.1:0",
-		"--data", filepath.Join(dir, "data"), "--ready-file", readyFile)}
+	args := append([]string{"dev", "--listen", "127.0.0.1:0", "--rpc-listen", "127.0.0.1:0",
+		"--data", filepath.Join(dir, "data"), "--ready-file", readyFile}, more...)
+	c := &cloud{command: exec.CommandContext(ctx, env.lockstep, args...)}
 	c.command.Stderr = os.Stderr
 	if err := c.command.Start(); err != nil {
 		return nil, err

@@ -78,6 +78,7 @@ func run(ctx context.Context, env *environment, only string) bool {
 	for _, m := range []measurement{
 		{"hash", measureHash}, {"phase1", measurePhase1}, {"start", measureStart}, {"memory", measureMemory},
 		{"rollouts", measureRollouts}, {"phase2", measurePhase2}, {"watchers", measureWatchers},
+		{"docker", measureDocker},
 	} {
 		if only != "" && only != m.name {
 			continue
