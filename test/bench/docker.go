@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,7 +42,7 @@ func measureDocker(ctx context.Context, env *environment) ([]figure, error) {
 	defer b.cloud.stop()
 	var ours, oursAnswers, plain, plainAnswers []time.Duration
 	for i := range dockerUpdates + 1 {
-		version := fmt.Sprint(i + 1)
+		version := strconv.Itoa(i + 1)
 		done, answers, err := timedUpdate(ctx, b.ours, version, func() error { return b.update(ctx, version) })
 		if err != nil {
 			return nil, fmt.Errorf("update through Lockstep: %w", err)
@@ -164,8 +165,12 @@ func timedUpdate(ctx context.Context, port int, version string, update func() er
 
 func awaitVersion(ctx context.Context, port int, version string) error {
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/", port), http.NoBody)
+	if err != nil {
+		return err
+	}
 	for {
-		response, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/", port))
+		response, err := client.Do(request)
 		if err == nil {
 			text, _ := io.ReadAll(response.Body)
 			_ = response.Body.Close()

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// bell wakes everyone who waits for something to change. It costs nothing while nobody waits, and no
+// Bell wakes everyone who waits for something to change. It costs nothing while nobody waits, and no
 // goroutine while somebody does: there is one in every CVM.
 type Bell struct {
 	mu      sync.Mutex

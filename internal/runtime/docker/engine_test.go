@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -148,22 +147,10 @@ func (r *rig) log(container string) string {
 // get asks the app over the port that the engine published for it.
 func (r *rig) get(s runtime.Status) string {
 	r.t.Helper()
-	for _, service := range s.Services {
-		for _, port := range service.Ports {
-			response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/", port.Host))
-			if err != nil {
-				r.t.Fatal(err)
-			}
-			defer response.Body.Close()
-			text, err := io.ReadAll(response.Body)
-			if err != nil {
-				r.t.Fatal(err)
-			}
-			return string(text)
-		}
+	if len(s.Services) == 0 || len(s.Services[0].Ports) == 0 {
+		r.t.Fatalf("no published port: %+v", s.Services)
 	}
-	r.t.Fatalf("no published port: %+v", s.Services)
-	return ""
+	return dockertest.Get(r.t, s.Services[0].Ports[0].Host)
 }
 
 func (r *rig) web(command, more string) string {

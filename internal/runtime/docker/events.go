@@ -20,8 +20,9 @@ func (d *Driver) listen() {
 			select {
 			case message := <-stream.Messages:
 				d.hear(message)
-			case <-stream.Err:
+			case err := <-stream.Err:
 				open = false
+				d.config.Logger.Debug("engine tells no events", "error", err)
 			}
 		}
 		if pause(d.context, engineRetry) != nil {

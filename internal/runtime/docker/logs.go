@@ -161,7 +161,7 @@ func (l *containerLog) copyOne(ctx context.Context, c container, o runtime.LogOp
 	if err != nil {
 		return err
 	}
-	defer log.Close() //nolint:errcheck // it was only read
+	defer func() { _ = log.Close() }() // it was only read
 	if !countHere {
 		return demultiplex(l.out, log, c)
 	}

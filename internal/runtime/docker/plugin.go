@@ -73,7 +73,7 @@ func (p *plugin) candidates() []string {
 }
 
 func composeVersion(ctx context.Context, path string) (string, error) {
-	cmd := exec.CommandContext(ctx, path, "version", "--short") //nolint:gosec // the operator names the program
+	cmd := exec.CommandContext(ctx, path, "version", "--short")
 	cmd.Env = base()
 	out, err := cmd.Output()
 	if err != nil {

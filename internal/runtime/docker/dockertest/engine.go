@@ -140,7 +140,7 @@ func (e *Engine) startDaemon() error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Close() }() // the daemon has it open
+	defer func() { _ = log.Close() }()          // the daemon has it open
 	cmd := exec.Command(path, "--host", e.Host, //nolint:gosec,noctx // ends with the test process, see below
 		"--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"), "--pidfile", filepath.Join(dir, "pid"),
 		"--bridge", "none", "--iptables=false", "--ip6tables=false",

@@ -45,7 +45,7 @@ func (e *Engine) Import(ctx context.Context, tag string, program []byte, changes
 	if err != nil {
 		return fmt.Errorf("import image %s: %w", tag, err)
 	}
-	defer done.Close() //nolint:errcheck // it was only read
+	defer func() { _ = done.Close() }() // it was only read
 	_, err = io.Copy(io.Discard, done)
 	return err
 }
@@ -58,9 +58,9 @@ func buildProgram() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a folder for temporary files
+	defer func() { _ = os.RemoveAll(dir) }() // a folder for temporary files
 	path := filepath.Join(dir, "app")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, //nolint:noctx // ends by itself
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, //nolint:gosec,noctx // our own program, and the build ends by itself
 		"github.com/lockstep-cvm/lockstep/internal/runtime/docker/dockertest/testapp")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
 	if out, err := cmd.CombinedOutput(); err != nil {
