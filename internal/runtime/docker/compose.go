@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"go.yaml.in/yaml/v4"
 )
 
 // composeUp creates and starts the services, and removes the containers of services that are no more.
@@ -75,13 +76,35 @@ func (d *Driver) engineEnv() []string {
 
 // composeService is what matters of a service once Compose has resolved the text.
 type composeService struct {
-	Image      string          `json:"image"`
-	Build      json.RawMessage `json:"build"`
-	PullPolicy string          `json:"pull_policy"`
+	Image      string `json:"image" yaml:"image"`
+	Build      any    `json:"build" yaml:"build"`
+	Extends    any    `json:"-" yaml:"extends"` // resolved already in what Compose says
+	PullPolicy string `json:"pull_policy" yaml:"pull_policy"`
 }
 
-// resolve has Compose check the text, with the environment filled in.
+// literalServices reads a text in which there is nothing to resolve, which saves a child process: what it says was
+// checked when the document was proposed. It reports false for any other.
+func literalServices(text string) (map[string]composeService, bool) {
+	var file struct {
+		Services map[string]composeService `yaml:"services"`
+		Include  any                       `yaml:"include"`
+	}
+	if strings.Contains(text, "$") || yaml.Load([]byte(text), &file) != nil || file.Include != nil || len(file.Services) == 0 {
+		return nil, false
+	}
+	for _, s := range file.Services {
+		if s.Image == "" || s.Extends != nil {
+			return nil, false
+		}
+	}
+	return file.Services, true
+}
+
+// resolve finds the services of the text with the environment filled in, and has Compose check it.
 func (d *Driver) resolve(ctx context.Context, a *app, environment []string) (map[string]composeService, error) {
+	if services, ok := literalServices(a.document.ComposeText); ok {
+		return services, nil
+	}
 	out, err := d.compose(ctx, a, environment, "config", "--format", "json", "--no-path-resolution")
 	if err != nil {
 		return nil, err
@@ -103,7 +126,7 @@ func (d *Driver) resolve(ctx context.Context, a *app, environment []string) (map
 func (d *Driver) pull(ctx context.Context, a *app, environment []string, services map[string]composeService) error {
 	var wanted []string
 	for name, s := range services {
-		if s.Image == "" || len(s.Build) > 0 && string(s.Build) != "null" {
+		if s.Image == "" || s.Build != nil {
 			continue // built at the start
 		}
 		_, err := d.engine.ImageInspect(ctx, s.Image)

@@ -97,11 +97,32 @@ func TestServiceOrder(t *testing.T) {
 	}
 }
 
+func TestLiteralServices(t *testing.T) {
+	for text, want := range map[string]bool{
+		"services: {web: {image: a}}":                                     true,
+		"x: &a {image: b}\nservices: {web: {<<: *a, pull_policy: always}}": true,
+		"services: {web: {image: \"a:${TAG}\"}}":                          false,
+		"services: {web: {build: .}}":                                     false,
+		"services: {web: {image: a, extends: {service: b}}}":              false,
+		"include: [b.yml]\nservices: {web: {image: a}}":                   false,
+		"services: [web]": false,
+		"":                false,
+	} {
+		services, got := literalServices(text)
+		if got != want || want && services["web"].Image == "" {
+			t.Errorf("literalServices(%q) is %v, %v, want %v", text, services, got, want)
+		}
+	}
+}
+
 // FuzzServiceOrder: whatever an owner writes, showing its services never takes the server down.
 func FuzzServiceOrder(f *testing.F) {
 	f.Add("services:\n  web: {image: a}\n")
 	f.Add("x: &a {image: b}\nservices: {a: *a, <<: *a, ? [k] : v}")
-	f.Fuzz(func(_ *testing.T, text string) { serviceOrder(text) })
+	f.Fuzz(func(_ *testing.T, text string) {
+		serviceOrder(text)
+		literalServices(text)
+	})
 }
 
 func TestTail(t *testing.T) {
