@@ -99,14 +99,14 @@ func TestServiceOrder(t *testing.T) {
 
 func TestLiteralServices(t *testing.T) {
 	for text, want := range map[string]bool{
-		"services: {web: {image: a}}":                                     true,
+		"services: {web: {image: a}}":                                      true,
 		"x: &a {image: b}\nservices: {web: {<<: *a, pull_policy: always}}": true,
-		"services: {web: {image: \"a:${TAG}\"}}":                          false,
-		"services: {web: {build: .}}":                                     false,
-		"services: {web: {image: a, extends: {service: b}}}":              false,
-		"include: [b.yml]\nservices: {web: {image: a}}":                   false,
-		"services: [web]": false,
-		"":                false,
+		"services: {web: {image: \"a:${TAG}\"}}":                           false,
+		"services: {web: {build: .}}":                                      false,
+		"services: {web: {image: a, extends: {service: b}}}":               false,
+		"include: [b.yml]\nservices: {web: {image: a}}":                    false,
+		"services: [web]":                                                  false,
+		"":                                                                 false,
 	} {
 		services, got := literalServices(text)
 		if got != want || want && services["web"].Image == "" {
