@@ -70,7 +70,7 @@ func newDev() *cobra.Command {
 	flags.StringVar(&config.DataDir, "data", "", "folder to keep everything in and go on from (default: temporary, removed at exit)")
 	flags.Uint64Var(&config.ChainID, "chain-id", devchain.DefaultChainID, "id of the chain")
 	flags.StringVar(&readyFile, "ready-file", "", "file to write the addresses and keys to, as JSON, once everything answers")
-	flags.StringVar(&engine, "runtime", "sim", "what runs the CVMs: sim, or docker for the engine of DOCKER_HOST or of this machine; neither is a TEE")
+	flags.StringVar(&engine, "runtime", "sim", "what runs the CVMs: sim, or docker for the engine of DOCKER_HOST or of this machine; neither is a TEE. With --data containers keep running at exit")
 	flags.StringVar(&compose, "compose", "", "Compose file that the two CVMs start with (default: an example)")
 	flags.BoolVarP(&verbose, "verbose", "v", false, "log requests and updates")
 	return cmd

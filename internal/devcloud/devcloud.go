@@ -160,6 +160,9 @@ func devTimeouts() control.Timeouts {
 // Close ends the cloud, and removes its folder when it was temporary.
 func (d *Cloud) Close(ctx context.Context) error {
 	var errs []error
+	if d.temporary && d.Server != nil {
+		errs = append(errs, d.removeContainers(ctx))
+	}
 	if d.Server != nil {
 		errs = append(errs, d.Server.Close(ctx))
 	}
@@ -171,6 +174,32 @@ func (d *Cloud) Close(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
+
+// removeContainers takes down what a cloud that is not kept has running outside of this process.
+func (d *Cloud) removeContainers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, removalPatience)
+	defer cancel()
+	var errs []error
+	for _, node := range d.Server.Control.Catalog().Nodes() {
+		if node.Runtime.Info().Driver != dockerDriver {
+			continue
+		}
+		entries, err := os.ReadDir(d.dockerDir())
+		errs = append(errs, err)
+		for _, e := range entries {
+			errs = append(errs, node.Runtime.Remove(ctx, e.Name()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+const (
+	dockerDriver    = "docker"
+	removalPatience = 30 * time.Second
+)
+
+// dockerDir has a folder for each CVM on the engine, named as its id.
+func (d *Cloud) dockerDir() string { return filepath.Join(d.dir, "docker") }
 
 // stagePause is how long each boot stage of a simulated CVM takes: long enough to watch, short enough not
 // to wait.
@@ -204,7 +233,7 @@ func (d *Cloud) serverConfig(config Config, state *state) app.Config {
 	}}
 	if config.Docker != nil {
 		node := &c.Nodes[0]
-		node.Driver, node.Dir, node.Docker = "docker", filepath.Join(d.dir, "docker"), *config.Docker
+		node.Driver, node.Dir, node.Docker = dockerDriver, d.dockerDir(), *config.Docker
 	}
 	return c
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -39,7 +40,7 @@ func measureDocker(ctx context.Context, env *environment) ([]figure, error) {
 	if err := b.start(ctx, env); err != nil {
 		return nil, err
 	}
-	defer b.cloud.stop()
+	defer b.stop(ctx)
 	var ours, oursAnswers, plain, plainAnswers []time.Duration
 	for i := range dockerUpdates + 1 {
 		version := strconv.Itoa(i + 1)
@@ -100,6 +101,18 @@ func (b *dockerBench) start(ctx context.Context, env *environment) error {
 	}
 	b.client, err = lockstep.NewClient(lockstep.WithBaseURL(b.cloud.ready.APIURL), lockstep.WithAPIKey(b.cloud.ready.APIKey))
 	return err
+}
+
+// stop ends the cloud and removes its CVMs: the engine may be one that stays.
+func (b *dockerBench) stop(ctx context.Context) {
+	b.cloud.stop()
+	entries, err := os.ReadDir(filepath.Join(b.dir, "cloud", "data", "docker"))
+	for _, e := range entries {
+		err = errors.Join(err, b.engine.RemoveCVMs(context.WithoutCancel(ctx), e.Name()))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
 }
 
 func (b *dockerBench) compose(version string, port int) string {

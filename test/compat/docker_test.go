@@ -37,12 +37,11 @@ func TestOfficialSDKOnDocker(t *testing.T) {
 // startDockerCloud starts a cloud on an engine, and removes what it made there with the test.
 func startDockerCloud(t *testing.T, engine *dockertest.Engine) (readyFile string) {
 	t.Helper()
-	dir := t.TempDir()
 	timeouts := control.DefaultTimeouts()
 	timeouts.TxLookup, timeouts.TxInterval, timeouts.Retry = time.Second, 50*time.Millisecond, 200*time.Millisecond
 	timeouts.Healthy = 4 * time.Second // how long what cannot be pulled is tried for
 	cloud, err := devcloud.Start(t.Context(), devcloud.Config{
-		Listen: "127.0.0.1:0", RPCListen: "127.0.0.1:0", DataDir: dir, ChainID: 31337, Timeouts: timeouts,
+		Listen: "127.0.0.1:0", RPCListen: "127.0.0.1:0", ChainID: 31337, Timeouts: timeouts,
 		Docker:  &app.DockerConfig{Host: engine.Host, Compose: engine.Compose},
 		Compose: "services: {web: {image: " + engine.Image + "}}\n",
 	})
@@ -50,11 +49,16 @@ func startDockerCloud(t *testing.T, engine *dockertest.Engine) (readyFile string
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ids := dockerCVMs(t, dir)
 		if err := cloud.Close(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
 		}
-		engine.Remove(t, ids...)
+		// A cloud that is not kept leaves nothing on the engine.
+		for _, cvm := range cloud.Ready.CVMs {
+			if n := engine.Containers(t, cvm.VMUUID); n != 0 {
+				t.Errorf("%d containers of %s are left on the engine", n, cvm.Name)
+				engine.Remove(t, cvm.VMUUID)
+			}
+		}
 	})
 	readyFile = filepath.Join(t.TempDir(), "ready.json")
 	ready, err := json.Marshal(cloud.Ready)
@@ -65,20 +69,6 @@ func startDockerCloud(t *testing.T, engine *dockertest.Engine) (readyFile string
 		t.Fatal(err)
 	}
 	return readyFile
-}
-
-// dockerCVMs are the ids under which the engine knows the CVMs of a cloud: the names of their folders.
-func dockerCVMs(t *testing.T, dir string) []string {
-	t.Helper()
-	entries, err := os.ReadDir(filepath.Join(dir, "docker"))
-	if err != nil {
-		t.Error(err)
-	}
-	var ids []string
-	for _, e := range entries {
-		ids = append(ids, e.Name())
-	}
-	return ids
 }
 
 // freePort is a port that nobody listens on now.

@@ -365,7 +365,7 @@ func TestInstanceIDIsDstacks(t *testing.T) {
 func TestProbe(t *testing.T) {
 	r := newRig(t)
 	m, err := r.Probe(t.Context())
-	if err != nil || !m.Simulated || m.Limits.VCPU < 1 || m.Limits.MemoryMB < 1 || !strings.Contains(m.Version, "Docker Engine ") || !strings.Contains(m.Version, "Compose ") {
+	if err != nil || !m.Simulated || !strings.Contains(m.Version, "Docker Engine ") || !strings.Contains(m.Version, "Compose ") {
 		t.Errorf("Probe: %+v, %v", m, err)
 	}
 	if info := r.Info(); info.TEE || info.Driver != "docker" {

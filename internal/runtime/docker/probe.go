@@ -10,8 +10,8 @@ import (
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
 )
 
-// Probe implements runtime.Prober. A Docker Engine is never a TEE, and it has no images of operating systems for
-// CVMs.
+// Probe implements runtime.Prober. A Docker Engine is never a TEE, it has no images of operating systems, and
+// it sets nothing aside for a CVM that it could run out of.
 func (d *Driver) Probe(ctx context.Context) (runtime.Machine, error) {
 	var m runtime.Machine
 	err := d.call(ctx, "", "probe", func(ctx context.Context) error {
@@ -26,7 +26,6 @@ func (d *Driver) Probe(ctx context.Context) (runtime.Machine, error) {
 		m = runtime.Machine{
 			Version:   fmt.Sprintf("Docker Engine %s, Compose %s", info.Info.ServerVersion, compose),
 			Simulated: true,
-			Limits:    runtime.Limits{VCPU: int64(info.Info.NCPU), MemoryMB: info.Info.MemTotal >> 20},
 		}
 		return nil
 	})

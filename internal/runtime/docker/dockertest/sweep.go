@@ -2,6 +2,8 @@ package dockertest
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/containerd/errdefs"
@@ -27,12 +29,32 @@ func (e *Engine) Sweep(t *testing.T) {
 // Remove removes what is on the engine of CVMs, whoever made it.
 func (e *Engine) Remove(t *testing.T, cvms ...string) {
 	t.Helper()
-	ctx := context.Background()
+	if err := e.RemoveCVMs(context.Background(), cvms...); err != nil {
+		t.Error(err)
+	}
+}
+
+// RemoveCVMs is Remove for programs that are no test.
+func (e *Engine) RemoveCVMs(ctx context.Context, cvms ...string) error {
+	var errs []error
 	for _, cvm := range cvms {
 		if err := e.remove(ctx, client.Filters{}.Add("label", projectLabel+"="+projectPrefix+cvm)); err != nil {
-			t.Errorf("remove CVM %s from the engine: %v", cvm, err)
+			errs = append(errs, fmt.Errorf("remove CVM %s from the engine: %w", cvm, err))
 		}
 	}
+	return errors.Join(errs...)
+}
+
+// Containers is how many containers a CVM has, whether they run or not.
+func (e *Engine) Containers(t *testing.T, cvm string) int {
+	t.Helper()
+	list, err := e.Client.ContainerList(context.Background(), client.ContainerListOptions{
+		All: true, Filters: client.Filters{}.Add("label", projectLabel+"="+projectPrefix+cvm),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list.Items)
 }
 
 func (e *Engine) remove(ctx context.Context, filter client.Filters) error {
