@@ -45,6 +45,7 @@ func Run(t *testing.T, h Harness) {
 		{"LogErrors", logErrors},
 		{"Watch", watch},
 		{"Inspect", inspect},
+		{"Prepare", prepare},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { test.run(newBench(t, h)) })
