@@ -40,6 +40,7 @@ func TestProbeNode(t *testing.T) {
 		"gateway":       {func(m *runtime.Machine) { m.GatewayDomain = "other.test" }, nil, []string{"gateway_domain", "other.test"}},
 		"capacity":      {func(m *runtime.Machine) { m.Limits.VCPU = 4 }, nil, []string{"capacity is more", "limit=vcpu", "says=4"}},
 		"simulated":     {func(m *runtime.Machine) { m.Simulated = true }, nil, []string{"no TEE"}},
+		"no OS images":  {func(m *runtime.Machine) { m.Simulated, m.Images = true, nil }, nil, []string{"no TEE"}},
 		"no answer":     {func(*runtime.Machine) {}, errors.New("dial failed"), []string{"does not answer", "dial failed"}},
 	} {
 		machine := good
@@ -51,6 +52,9 @@ func TestProbeNode(t *testing.T) {
 		text := logged.String()
 		if (text == "") != (test.want == nil) {
 			t.Errorf("%s: logged %q", name, text)
+		}
+		if name == "no OS images" && strings.Contains(text, "lacks") {
+			t.Errorf("%s: logged %q about images of a machine that has no use for them", name, text)
 		}
 		for _, want := range test.want {
 			if !strings.Contains(text, want) {
