@@ -12,7 +12,8 @@
 //   - Containers outlive this process. One that is opened again takes over what runs; it goes on with a boot
 //     or a shutdown that was cut off.
 //   - Stop stops the containers and keeps them, so that their last words can be read and the next boot of
-//     the same document starts them again, as after a reboot of a guest. Volumes stay until Remove.
+//     the same document starts them again, as after a reboot of a guest. Volumes stay until Remove. What the
+//     engine starts by itself of a CVM that is down is stopped again: only a boot, which asks the KMS, may.
 //   - All CVMs of an engine share its ports and its container names. There is no gateway: Status tells
 //     the ports that are published.
 //   - A pre-launch script runs where this process runs, so it only runs when the engine is there too, see

@@ -352,6 +352,43 @@ func TestContainersThatSomebodyTookAway(t *testing.T) {
 	r.mustRun(r.await(func(s runtime.Status) bool { return s.Health == runtime.HealthHealthy }))
 }
 
+// TestStoppedCVMStaysDown plays an engine that restarts and starts containers by itself.
+func TestStoppedCVMStaysDown(t *testing.T) {
+	r := newRig(t)
+	s := r.boot(runtime.Config{Document: document(t, r.web("[serve, one]", "    restart: always\n"), nil)})
+	r.mustRun(s)
+	r.halt()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	container := s.Services[0].ID
+	comesDown := func(how string) {
+		t.Helper()
+		wait := r.engine.Client.ContainerWait(ctx, container, client.ContainerWaitOptions{})
+		select {
+		case <-wait.Result:
+		case err := <-wait.Error:
+			t.Fatalf("%s: %v", how, err)
+		}
+	}
+	start := func() {
+		t.Helper()
+		if _, err := r.engine.Client.ContainerStart(ctx, container, client.ContainerStartOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start()
+	comesDown("started while the driver listens")
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	start()
+	r.Driver = open(t, r.config)
+	comesDown("started before the driver was opened")
+	if s, err := r.Status(ctx, cvmID); err != nil || s.State != runtime.StateStopped {
+		t.Errorf("status %+v, %v", s, err)
+	}
+}
+
 func TestInstanceIDIsDstacks(t *testing.T) {
 	r := newRig(t, func(c *docker.Config) { c.Rand = strings.NewReader(strings.Repeat("seed", 5)) })
 	s := r.boot(runtime.Config{Document: document(t, r.web("[serve, one]", ""), nil)})

@@ -16,6 +16,7 @@ func (d *Driver) listen() {
 			Filters: client.Filters{}.Add("type", string(events.ContainerEventType)).Add("label", labelProject),
 		})
 		d.ringAll() // what happened in between was not told
+		d.guardAll()
 		for open := true; open; {
 			select {
 			case message := <-stream.Messages:
@@ -32,19 +33,14 @@ func (d *Driver) listen() {
 }
 
 func (d *Driver) hear(message events.Message) {
-	id, ours := strings.CutPrefix(message.Actor.Attributes[labelProject], projectPrefix)
-	if !ours || strings.HasPrefix(string(message.Action), "exec_") {
+	c, ok := d.ofLabel(message.Actor.Attributes[labelProject])
+	if !ok || strings.HasPrefix(string(message.Action), "exec_") {
 		return // health checks are told of when their outcome changes
-	}
-	d.mu.Lock()
-	c, ok := d.cvms[id]
-	d.mu.Unlock()
-	if !ok {
-		return
 	}
 	c.bell.Ring()
 	if message.Action == events.ActionStart {
 		d.ringLater(c)
+		d.guard(c)
 	}
 }
 
