@@ -50,7 +50,7 @@ func TestRegistryLogin(t *testing.T) {
 		"none":         {vars("TOKEN", "x"), "", ""},
 		"Docker Hub":   {vars(registryUser, "me", registryPassword, "pa:ss"), dockerHub, ""},
 		"by its name":  {vars(registryUser, "me", registryPassword, "pa:ss", registryHost, "docker.io"), dockerHub, ""},
-		"another":      {vars(registryUser, "me", registryPassword, "pa:ss", registryHost, "ghcr.io"), "ghcr.io", ""},
+		"another":      {vars(registryUser, "me", registryPassword, "pa:ss", registryHost, "registry.test"), "registry.test", ""},
 		"no password":  {vars(registryUser, "me"), "", "go together"},
 		"no user name": {vars(registryPassword, "pa:ss"), "", "go together"},
 	} {
