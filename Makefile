@@ -72,7 +72,7 @@ postgres: ## what the tests need of PostgreSQL: Debian's package where it is mis
 	  'Install the package postgresql, or name a server in LOCKSTEP_TEST_POSTGRES_URL.' '********'
 
 .PHONY: compat
-compat: docker-tools ## the official npm clients, unmodified, against a real server
+compat: postgres docker-tools ## the official npm clients, unmodified, against a real server
 	$(call say,official clients)
 	LOCKSTEP_DOCKER_TESTS="$$(tools/docker-engine.sh)" $(GO) test -race -count=1 -timeout 10m ./test/compat
 

@@ -68,6 +68,7 @@ func newDev() *cobra.Command {
 	flags.StringVar(&config.Listen, "listen", "127.0.0.1:8787", "address of the API; port 0 picks one")
 	flags.StringVar(&config.RPCListen, "rpc-listen", "127.0.0.1:8545", "address of the chain's JSON-RPC; port 0 picks one")
 	flags.StringVar(&config.DataDir, "data", "", "folder to keep everything in and go on from (default: temporary, removed at exit)")
+	flags.StringVar(&config.DatabaseURL, "database-url", "", "database of the control plane, such as postgres://USER@HOST:PORT/DATABASE (default: SQLite in the folder of --data)")
 	flags.Uint64Var(&config.ChainID, "chain-id", devchain.DefaultChainID, "id of the chain")
 	flags.StringVar(&readyFile, "ready-file", "", "file to write the addresses and keys to, as JSON, once everything answers")
 	flags.StringVar(&engine, "runtime", "sim", "what runs the CVMs: sim, or docker for the engine of DOCKER_HOST or of this machine; neither is a TEE. With --data containers keep running at exit")

@@ -40,8 +40,8 @@ func startCloud(t *testing.T) *cloud {
 	return startCloudOn(t, "", address{})
 }
 
-// startCloudOn starts `lockstep dev` on a data folder, which outlives it, and on given addresses.
-func startCloudOn(t *testing.T, data string, at address) *cloud {
+// startCloudOn starts `lockstep dev` on a data folder, which outlives it, on given addresses, and with more flags.
+func startCloudOn(t *testing.T, data string, at address, more ...string) *cloud {
 	t.Helper()
 	c := &cloud{readyFile: filepath.Join(t.TempDir(), "ready.json"), exited: make(chan struct{})}
 	if at == (address{}) {
@@ -51,7 +51,7 @@ func startCloudOn(t *testing.T, data string, at address) *cloud {
 	if data != "" {
 		args = append(args, "--data", data)
 	}
-	c.process = exec.Command(program(t), args...)
+	c.process = exec.Command(program(t), append(args, more...)...)
 	c.process.Env = bareEnvironment()
 	c.process.Stdout, c.process.Stderr = &c.output, &c.output
 	if err := c.process.Start(); err != nil {

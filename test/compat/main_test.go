@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/lockstep-cvm/lockstep/internal/runtime/docker/dockertest"
+	"github.com/lockstep-cvm/lockstep/internal/store/storetest"
 )
 
 // switchOff is the variable that turns this package off with the value "off".
@@ -36,7 +37,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)
 	}
-	code := dockertest.Run(m)
+	code := dockertest.Run(storetest.Runner(m))
 	if built.dir != "" {
 		if err := os.RemoveAll(built.dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/lockstep-cvm/lockstep/internal/store/storetest"
 )
 
 // TestOfficialSDK runs the scripts in scripts/ with the official JavaScript SDK, each against a cloud of
@@ -17,14 +19,30 @@ func TestOfficialSDK(t *testing.T) {
 			t.Parallel()
 			needNode(t)
 			cloud := startCloud(t)
-			lines := runScript(t, script, "LOCKSTEP_READY_FILE="+cloud.readyFile)
-			for _, line := range lines {
-				t.Run(line.Name, func(t *testing.T) {
-					t.Logf("%d ms", line.Milliseconds)
-					if !line.OK {
-						t.Error(line.Problem)
-					}
-				})
+			checkScript(t, script, cloud)
+		})
+	}
+}
+
+// TestOfficialSDKOnPostgreSQL runs what changes something once more, on the other database.
+func TestOfficialSDKOnPostgreSQL(t *testing.T) {
+	for _, script := range []string{"update", "refusals", "power"} {
+		t.Run(script, func(t *testing.T) {
+			t.Parallel()
+			needNode(t)
+			checkScript(t, script, startCloudOn(t, "", address{}, "--database-url", storetest.Postgres(t)))
+		})
+	}
+}
+
+// checkScript runs a script against a cloud; each of its checks is a subtest.
+func checkScript(t *testing.T, script string, cloud *cloud) {
+	t.Helper()
+	for _, line := range runScript(t, script, "LOCKSTEP_READY_FILE="+cloud.readyFile) {
+		t.Run(line.Name, func(t *testing.T) {
+			t.Logf("%d ms", line.Milliseconds)
+			if !line.OK {
+				t.Error(line.Problem)
 			}
 		})
 	}

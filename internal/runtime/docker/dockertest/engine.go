@@ -41,7 +41,7 @@ var shared struct {
 }
 
 // Run runs the tests of a package and then takes down the engine they were given. It is for TestMain.
-func Run(m *testing.M) int {
+func Run(m interface{ Run() int }) int {
 	code := m.Run()
 	if shared.engine != nil {
 		shared.engine.Close()
