@@ -291,6 +291,7 @@ var errAskedAgain = errors.New("lockstep: the server asks for a registration alt
 // confirm is phase 2.
 func (a *application) confirm(ctx context.Context) error {
 	giveUp := a.c.clock.Now().Add(a.req.ProofPatience)
+	var refusal error
 	for attempt := 0; ; attempt++ {
 		a.emit(ApplyEvent{Step: StepConfirm, TransactionHash: a.rec.TransactionHash})
 		result, err := a.update(ctx, WithComposeHash(a.rec.ComposeHash), WithTransactionHash(a.rec.TransactionHash))
@@ -301,8 +302,12 @@ func (a *application) confirm(ctx context.Context) error {
 			return errAskedAgain
 		}
 		if !errors.Is(err, ErrTxVerificationFailed) && !errors.Is(err, ErrHashNotAllowed) {
+			if refusal != nil && ctx.Err() != nil {
+				return fmt.Errorf("%w; before that: %w", err, refusal) // what the server said last tells more
+			}
 			return err
 		}
+		refusal = err
 		if !a.c.clock.Now().Before(giveUp) {
 			return errors.Join(err, a.dropProof())
 		}

@@ -239,6 +239,20 @@ func TestApplyGivesUpOnAProofThatIsNeverSeen(t *testing.T) {
 	}
 }
 
+// TestApplySaysWhyItWaitedWhenItsTimeEnds: the end of the context alone would not tell what to do.
+func TestApplySaysWhyItWaitedWhenItsTimeEnds(t *testing.T) {
+	f := newFakeCloud()
+	f.lag, f.proofCode = 1<<30, 468
+	c, _ := applyTo(t, f)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	f.crash, f.crashAt, f.beforeWork = cancel, 2, true // phase 1, phase 2 refused, phase 2 cut off
+	_, err := c.Apply(ctx, ApplyRequest{CVM: "my-app", Compose: testCompose, Approver: f})
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, ErrHashNotAllowed) {
+		t.Errorf("Apply = %v, want the end of the context and the last refusal", err)
+	}
+}
+
 func TestApplyNeedsNoApproverWhenTheContractAllowsTheHash(t *testing.T) {
 	f := newFakeCloud()
 	f.saysOnWire = true
