@@ -7,9 +7,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 
 	"github.com/lockstep-cvm/lockstep/internal/lease"
 )
@@ -24,6 +26,8 @@ type shift struct {
 	cancel context.CancelFunc
 	lease  *held
 	claims *claims
+	strays *strays
+	looks  sync.WaitGroup
 }
 
 // begin joins the servers of the database and begins to work jobs.
@@ -34,6 +38,7 @@ func (q *Queue) begin(ctx context.Context) (_ *shift, err error) {
 	}
 	s := &shift{Queue: q, id: "srv_" + hex.EncodeToString(b)}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.strays = newStrays(q.store, s.id)
 	if leases := q.store.Leases(); leases != nil {
 		s.lease = &held{server: s.id, leases: leases, lasts: q.config.Lease, now: q.config.Now}
 		s.claims = newClaims(s.id, leases)
@@ -52,6 +57,7 @@ func (q *Queue) begin(ctx context.Context) (_ *shift, err error) {
 		}
 		return nil, fmt.Errorf("jobs: start: %w", err)
 	}
+	s.looks.Go(func() { s.watch(s.ctx) })
 	return s, nil
 }
 
@@ -76,6 +82,7 @@ func (s *shift) newClient() (*river.Client[*sql.Tx], error) {
 		JobTimeout:           jobTimeout,
 		Logger:               s.config.Logger,
 		MaxAttempts:          manyAttempts,
+		Middleware:           []rivertype.Middleware{s.strays},
 		PollOnly:             s.lease == nil, // on one machine a poll of the embedded database costs next to nothing
 		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: s.config.Workers}},
 		RescueStuckJobsAfter: stuckAfter,
@@ -147,6 +154,7 @@ func (s *shift) last(ctx context.Context) {
 // end cancels the jobs of the shift, waits until they have ended, and leaves.
 func (s *shift) end(ctx context.Context) error {
 	s.cancel()
+	s.looks.Wait()
 	wait, cancel := context.WithTimeout(ctx, max(2*s.config.Lease, time.Second))
 	defer cancel()
 	var errs []error

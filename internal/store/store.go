@@ -98,6 +98,7 @@ type engine interface {
 	backup(ctx context.Context, file string) error
 	isDuplicate(err error) bool
 	releaseJobs(ctx context.Context, write *sql.DB) error
+	strays() strays
 	lock() (unlock func() error, err error)
 	leases(write *sql.DB) *Leases // nil: one server only
 	follow(ctx context.Context, changed func(cvmID int64), missed func())
