@@ -18,7 +18,7 @@ type Inspector interface {
 	NetworkInfo(ctx context.Context, id string) (*NetworkInfo, error)
 }
 
-// SystemInfo is how a guest is doing, as the guest itself says.
+// SystemInfo is how a guest is doing, as the guest itself says. What it does not say stays zero.
 type SystemInfo struct {
 	OSName        string
 	OSVersion     string

@@ -222,6 +222,9 @@ func TestEngineThatGoesAway(t *testing.T) {
 	if err := r.Prepare(ctx, cvmID, runtime.Config{Document: doc}); !errors.Is(err, runtime.ErrUnreachable) {
 		t.Errorf("Prepare: %v, want ErrUnreachable", err)
 	}
+	if _, err := r.SystemInfo(ctx, cvmID); !errors.Is(err, runtime.ErrUnreachable) {
+		t.Errorf("SystemInfo: %v, want ErrUnreachable", err)
+	}
 	if _, err := r.Logs(ctx, cvmID, runtime.LogOptions{Container: "web"}); !errors.Is(err, runtime.ErrUnreachable) {
 		t.Errorf("Logs: %v, want ErrUnreachable", err)
 	}

@@ -399,6 +399,34 @@ func TestInstanceIDIsDstacks(t *testing.T) {
 	}
 }
 
+// TestSystemInfo: the machine is the engine's, the memory in use is that of the CVM's containers.
+func TestSystemInfo(t *testing.T) {
+	r := newRig(t)
+	r.mustRun(r.boot(runtime.Config{Document: document(t, r.web("[serve, one]", ""), nil)}))
+	machine, err := r.engine.Client.Info(t.Context(), client.InfoOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := r.SystemInfo(t.Context(), cvmID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.CPUs != int64(machine.Info.NCPU) || info.TotalMemory != uint64(machine.Info.MemTotal) || info.KernelVersion != machine.Info.KernelVersion || info.OSName == "" {
+		t.Errorf("SystemInfo: %+v, want the engine's machine: %+v", info, machine.Info)
+	}
+	// A Go web server takes at least its own code, and nothing near the whole machine.
+	if info.UsedMemory < 100_000 || info.UsedMemory > info.TotalMemory/2 || info.Uptime <= 0 || len(info.Disks) != 0 {
+		t.Errorf("SystemInfo: %+v", info)
+	}
+	if network, err := r.NetworkInfo(t.Context(), cvmID); network != nil || err != nil {
+		t.Errorf("NetworkInfo: %+v, %v, want nothing: there is no gateway", network, err)
+	}
+	r.engine.Remove(t, cvmID)
+	if info, err := r.SystemInfo(t.Context(), cvmID); !errors.Is(err, runtime.ErrConflict) {
+		t.Errorf("SystemInfo without a container: %+v, %v, want ErrConflict", info, err)
+	}
+}
+
 func TestProbe(t *testing.T) {
 	r := newRig(t)
 	m, err := r.Probe(t.Context())
