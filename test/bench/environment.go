@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lockstep-cvm/lockstep/test/postgres"
+	"github.com/lockstep-cvm/lockstep/internal/postgrestest"
 )
 
 // environment is what the measurements need from outside.
@@ -25,7 +25,7 @@ type environment struct {
 	profiles    string // folder; empty: servers are processes of their own, and are not profiled
 	inside      bool   // servers run in this process
 
-	clusters []*postgres.Cluster
+	clusters []*postgrestest.Cluster
 }
 
 // complete reads the sizes and refuses what cannot be measured.
@@ -49,11 +49,7 @@ func (e *environment) databaseIn(ctx context.Context, dir string) (string, error
 	if e.database == "sqlite" {
 		return "sqlite:" + filepath.Join(dir, "lockstep.db"), nil
 	}
-	// PostgreSQL does not run as root and has to pass through the folder.
-	if err := os.Chmod(dir, 0o711); err != nil {
-		return "", err
-	}
-	cluster, err := postgres.Start(ctx, filepath.Join(dir, "postgres"))
+	cluster, err := postgrestest.Start(ctx, postgrestest.Options{TCP: true, Durable: true})
 	if err != nil {
 		return "", err
 	}
@@ -64,7 +60,7 @@ func (e *environment) databaseIn(ctx context.Context, dir string) (string, error
 // closeDatabases ends what databaseIn has started.
 func (e *environment) closeDatabases() {
 	for _, cluster := range e.clusters {
-		_ = cluster.Close() // its folder is gone already
+		_ = cluster.Close() // the measurement is done
 	}
 	e.clusters = nil
 }

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/lockstep-cvm/lockstep/internal/postgrestest"
 	"github.com/lockstep-cvm/lockstep/internal/store"
-	pg "github.com/lockstep-cvm/lockstep/test/postgres"
 )
 
 // The databases that a run can be on.
@@ -32,7 +32,7 @@ func (w *world) buildDatabase(ctx context.Context) error {
 	}
 	raw := w.options.postgresURL
 	if raw == "" {
-		private, err := pg.Start(ctx, filepath.Join(w.dir, "postgres"))
+		private, err := postgrestest.Start(ctx, postgrestest.Options{TCP: true, Durable: true})
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/lockstep-cvm/lockstep/internal/postgrestest"
 )
 
 // EnvURL names the variable with the URL of a PostgreSQL whose user may create databases.
@@ -64,7 +67,7 @@ func Postgres(t testing.TB) string {
 		t.Fatalf("start a PostgreSQL: %v", err)
 	}
 	if server == nil {
-		t.Skipf("NOT TESTED on PostgreSQL: %s is not set, and no initdb and postgres were found; install the package postgresql", EnvURL)
+		t.Skipf("NOT TESTED on PostgreSQL: %s is not set, and %v", EnvURL, postgrestest.ErrNotInstalled)
 	}
 	name := "lockstep_" + random(t)
 	if err := onServer(server.url, "CREATE DATABASE "+name); err != nil {
@@ -126,6 +129,12 @@ type server struct {
 	failure error
 }
 
+// running is a PostgreSQL server.
+type running struct {
+	url  string // of a database on it, to create others from
+	stop func() error
+}
+
 // start returns the server, or nil when there is none to be had.
 func (s *server) start() (*running, error) {
 	s.mu.Lock()
@@ -138,15 +147,19 @@ func (s *server) start() (*running, error) {
 		s.found = &running{url: given, stop: func() error { return nil }}
 		return s.found, nil
 	}
-	bin := programs()
-	if bin == "" {
-		return nil, nil //nolint:nilnil // "none to be had" is an answer here, and the caller handles it
-	}
 	if !s.stops {
 		s.failure = fmt.Errorf("nobody would stop it: TestMain of the package must call storetest.Main")
 		return nil, s.failure
 	}
-	s.found, s.failure = launch(bin)
+	cluster, err := postgrestest.Start(context.Background(), postgrestest.Options{})
+	switch {
+	case errors.Is(err, postgrestest.ErrNotInstalled):
+		return nil, nil //nolint:nilnil // "none to be had" is an answer here, and the caller handles it
+	case err != nil:
+		s.failure = err
+	default:
+		s.found = &running{url: cluster.URL, stop: cluster.Close}
+	}
 	return s.found, s.failure
 }
 
