@@ -13,22 +13,30 @@ import (
 	"github.com/lockstep-cvm/lockstep/internal/store/storetest"
 )
 
-// BenchmarkMoves moves many updates at once, each in transactions of its own, as a fleet does. again/op is
-// how many of the transactions were carried out a second time.
+// BenchmarkMoves moves many updates of one app at once, each in a transaction of its own, as a fleet does, on one
+// or several servers. again/op is how many of the writes were carried out a second time.
 func BenchmarkMoves(b *testing.B) {
-	for name, databaseURL := range map[string]func(testing.TB) string{"sqlite": storetest.SQLite, "postgres": storetest.Postgres} {
-		for _, n := range []int{10, 1000} {
-			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
-				s := open(b, databaseURL(b))
-				defer s.Close()
-				ids := manyUpdates(b, s, n)
+	for _, with := range []struct {
+		name     string
+		database func(testing.TB) string
+		servers  int
+	}{{"sqlite", storetest.SQLite, 1}, {"postgres", storetest.Postgres, 1}, {"postgres-3-servers", storetest.Postgres, 3}} {
+		for _, n := range []int{1, 10, 1000} {
+			b.Run(fmt.Sprintf("%s/%d", with.name, n), func(b *testing.B) {
+				databaseURL := with.database(b)
+				stores := make([]*Store, with.servers)
+				for i := range stores {
+					stores[i] = open(b, databaseURL)
+					defer stores[i].Close()
+				}
+				ids := manyUpdates(b, stores[0], n)
 				var goes, done atomic.Int64
 				for b.Loop() {
 					var group sync.WaitGroup
-					for _, id := range ids {
+					for i, id := range ids {
 						group.Go(func() {
 							done.Add(1)
-							if err := s.Write(b.Context(), func(ctx context.Context, tx *Tx) error {
+							if err := stores[i%len(stores)].Write(b.Context(), func(ctx context.Context, tx *Tx) error {
 								goes.Add(1)
 								return moveOnce(ctx, tx, id)
 							}); err != nil {
@@ -74,6 +82,10 @@ func manyUpdates(b *testing.B, s *Store, n int) []string {
 
 // moveOnce writes what a change of state does.
 func moveOnce(ctx context.Context, tx *Tx, id string) error {
+	head, err := tx.NextHistorySeq(ctx, "app", "no hash")
+	if err != nil {
+		return err
+	}
 	u, err := tx.GetUpdate(ctx, id)
 	if err != nil {
 		return err
@@ -82,6 +94,7 @@ func moveOnce(ctx context.Context, tx *Tx, id string) error {
 		return errors.Join(err, fmt.Errorf("%d rows", n))
 	}
 	return errors.Join(
+		tx.SetHistoryHead(ctx, "app", head.Hash),
 		tx.InsertUpdateEvent(ctx, InsertUpdateEventParams{UpdateID: id, FromState: column.RollingOut, ToState: column.Verifying, Reason: "r", Actor: "a", CreatedAt: noon}),
 		tx.SetCVMState(ctx, SetCVMStateParams{ID: u.CVMID, Status: "s", ActiveUpdateID: id, UpdatedAt: noon}))
 }

@@ -63,3 +63,15 @@ func (e *postgresEngine) followOnce(ctx context.Context, changed func(int64), mi
 		}
 	}
 }
+
+// sleep waits for d or until the context ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -126,7 +126,7 @@ func (e *postgresEngine) prepare(_ context.Context, pool *sql.DB) (*Queries, err
 func (e *postgresEngine) within(_ *Queries, tx *sql.Tx) *Queries { return db.New(numbered{tx}) }
 
 func (e *postgresEngine) writer(write *sql.DB, wrap func(*sql.Tx) *Tx) writer {
-	return &serializable{db: write, wrap: wrap, again: lostToAnother, twin: e.isDuplicate}
+	return newGroup(serializable(write, e.isDuplicate), wrap)
 }
 
 func (e *postgresEngine) dialect() (goose.Dialect, embed.FS) {

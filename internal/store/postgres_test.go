@@ -53,10 +53,12 @@ func TestWritesHappenOneAfterTheOther(t *testing.T) {
 	})
 }
 
-// TestWriteThatLostIsCarriedOutAgain lets another write in between the read and the write of one.
+// TestWriteThatLostIsCarriedOutAgain lets a write of another process in between the read and the write of one.
 func TestWriteThatLostIsCarriedOutAgain(t *testing.T) {
-	s := open(t, storetest.Postgres(t))
+	databaseURL := storetest.Postgres(t)
+	s, other := open(t, databaseURL), open(t, databaseURL)
 	defer s.Close()
+	defer other.Close()
 	if err := insert(t, s, "a"); err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +69,7 @@ func TestWriteThatLostIsCarriedOutAgain(t *testing.T) {
 			if goes > 1 {
 				return
 			}
-			if err := s.Write(ctx, func(ctx context.Context, tx *Tx) error { return addToNonce(ctx, tx, func() {}) }); err != nil {
+			if err := other.Write(ctx, func(ctx context.Context, tx *Tx) error { return addToNonce(ctx, tx, func() {}) }); err != nil {
 				t.Error(err)
 			}
 		})
@@ -77,10 +79,12 @@ func TestWriteThatLostIsCarriedOutAgain(t *testing.T) {
 	}
 }
 
-// TestRowOfAnotherWriteIsFound has two writes that make the same row when it is not there.
+// TestRowOfAnotherWriteIsFound has writes of two processes that make the same row when it is not there.
 func TestRowOfAnotherWriteIsFound(t *testing.T) {
-	s := open(t, storetest.Postgres(t))
+	databaseURL := storetest.Postgres(t)
+	s, other := open(t, databaseURL), open(t, databaseURL)
 	defer s.Close()
+	defer other.Close()
 	goes := 0
 	err := s.Write(t.Context(), func(ctx context.Context, tx *Tx) error {
 		goes++
@@ -88,7 +92,7 @@ func TestRowOfAnotherWriteIsFound(t *testing.T) {
 		if !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		if err := insert(t, s, "a"); err != nil {
+		if err := insert(t, other, "a"); err != nil {
 			t.Error(err)
 		}
 		return tx.InsertWorkspace(ctx, workspace("a"))

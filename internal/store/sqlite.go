@@ -89,7 +89,7 @@ func (e sqliteEngine) prepare(ctx context.Context, pool *sql.DB) (*Queries, erro
 func (e sqliteEngine) within(prepared *Queries, tx *sql.Tx) *Queries { return prepared.WithTx(tx) }
 
 func (e sqliteEngine) writer(write *sql.DB, wrap func(*sql.Tx) *Tx) writer {
-	return newGroup(func(ctx context.Context) (*sql.Tx, error) { return write.BeginTx(ctx, nil) }, wrap)
+	return newGroup(exclusive(write), wrap)
 }
 
 func (e sqliteEngine) dialect() (goose.Dialect, embed.FS) {
