@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,21 +27,31 @@ func cancelledBy(p Principal) string { return "cancelled by API key " + p.KeyNam
 // The cancel is a change of state in the database like any other: it is not lost when the process dies, and
 // whoever works on the update, in whatever process, is woken by a job.
 func (s *Service) CancelOperation(ctx context.Context, p Principal, identifier string) (Cancelled, error) {
+	row, err := s.find(ctx, p, identifier)
+	if err != nil {
+		return Cancelled{}, cmp.Or(p.Require(ScopeUpdate), err)
+	}
+	done, err := s.cancelOperation(ctx, p, row)
+	return done, s.refused(ctx, p, attempt{what: "cancel", appID: row.AppID, cvm: row.VMUUID}, err)
+}
+
+func (s *Service) cancelOperation(ctx context.Context, p Principal, row store.CVM) (Cancelled, error) {
 	if err := p.Require(ScopeUpdate); err != nil {
 		return Cancelled{}, err
 	}
-	row, err := s.find(ctx, p, identifier)
-	if err != nil {
-		return Cancelled{}, err
+	if correlationID, ok := madeBefore(p); ok {
+		return Cancelled{Cancelled: true, CorrelationID: correlationID}, nil
 	}
 	var done Cancelled
 	var owner string
-	err = errStale
+	err := errStale
 	for try := 0; errors.Is(err, errStale) && try < maxTries; try++ {
 		err = s.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
 			var err error
-			done, owner, err = s.cancelOnce(ctx, tx, p, row.ID)
-			return err
+			if done, owner, err = s.cancelOnce(ctx, tx, p, row.ID); err != nil || !done.Cancelled {
+				return err
+			}
+			return made(ctx, tx, p, done.CorrelationID)
 		})
 	}
 	if errors.Is(err, errStale) {

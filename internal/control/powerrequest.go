@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,15 +25,27 @@ type PowerRequest struct {
 // Power begins to start, stop, shut down or restart a CVM and returns it in the state of transition. A hard
 // stop cancels whatever runs and goes first; the others are refused while something does.
 func (s *Service) Power(ctx context.Context, p Principal, identifier string, request PowerRequest) (*CVM, error) {
+	row, err := s.find(ctx, p, identifier)
+	if err != nil {
+		return nil, cmp.Or(p.Require(ScopeUpdate), err)
+	}
+	shown, err := s.power(ctx, p, row, request)
+	return shown, s.refused(ctx, p, attempt{what: string(request.Kind), appID: row.AppID, cvm: row.VMUUID}, err)
+}
+
+func (s *Service) power(ctx context.Context, p Principal, row store.CVM, request PowerRequest) (*CVM, error) {
 	if err := p.Require(ScopeUpdate); err != nil {
 		return nil, err
 	}
 	if err := request.Shutdown.check(); err != nil {
 		return nil, err
 	}
-	row, err := s.find(ctx, p, identifier)
-	if err != nil {
-		return nil, err
+	if id, ok := madeBefore(p); ok {
+		op, err := s.store.Read().GetPowerOperation(ctx, id)
+		if err != nil {
+			return nil, fmt.Errorf("power operation %s: %w", id, err)
+		}
+		return s.powerView(ctx, &op)
 	}
 	if request.Kind == column.PowerStart || request.Kind == column.PowerRestart {
 		if err := s.mayBoot(ctx, row); err != nil {
@@ -43,7 +56,13 @@ func (s *Service) Power(ctx context.Context, p Principal, identifier string, req
 	if err != nil {
 		return nil, err
 	}
-	if row, err = s.store.Read().GetAnyCVM(ctx, row.ID); err != nil {
+	return s.powerView(ctx, op)
+}
+
+// powerView is the CVM of an operation as the operation began.
+func (s *Service) powerView(ctx context.Context, op *store.PowerOperation) (*CVM, error) {
+	row, err := s.store.Read().GetAnyCVM(ctx, op.CVMID)
+	if err != nil {
 		return nil, err
 	}
 	shown, err := s.view(ctx, row, false)
@@ -77,15 +96,18 @@ func (s *Service) mayBoot(ctx context.Context, row store.CVM) error {
 // DeleteCVM is DELETE /cvms/{id}. The CVM is gone for its callers and its name is free when this returns;
 // the node deletes it after that. What runs is cancelled first. History and documents stay.
 func (s *Service) DeleteCVM(ctx context.Context, p Principal, identifier string) error {
-	if err := p.Require(ScopeAdmin); err != nil {
-		return err
+	if _, ok := madeBefore(p); ok {
+		return p.Require(ScopeAdmin) // nobody finds the CVM any more
 	}
 	row, err := s.find(ctx, p, identifier)
 	if err != nil {
-		return err
+		return cmp.Or(p.Require(ScopeAdmin), err)
 	}
-	_, err = s.beginPower(ctx, p, row, PowerRequest{Kind: column.PowerDelete, Force: true})
-	return err
+	err = p.Require(ScopeAdmin)
+	if err == nil {
+		_, err = s.beginPower(ctx, p, row, PowerRequest{Kind: column.PowerDelete, Force: true})
+	}
+	return s.refused(ctx, p, attempt{what: string(column.PowerDelete), appID: row.AppID, cvm: row.VMUUID}, err)
 }
 
 // Stopped is the outcome of BatchStop.
@@ -114,6 +136,7 @@ func (s *Service) BatchStop(ctx context.Context, p Principal, identifiers []stri
 		return done, problem.New(problem.KindInvalid, api.CodeInvalidRequest, "bad number of CVMs").
 			With("cvm_ids", len(identifiers), fmt.Sprintf("1 to %d ids", MaxBatchStop))
 	}
+	p.Claim = nil // it notes one thing that was made; and what is stopped, or about to be, is not stopped again
 	for _, id := range identifiers {
 		row, err := s.find(ctx, p, id)
 		if err == nil && row.Status == StatusStopped && row.ActiveUpdateID == "" {
@@ -122,6 +145,7 @@ func (s *Service) BatchStop(ctx context.Context, p Principal, identifiers []stri
 		}
 		if err == nil {
 			_, err = s.beginPower(ctx, p, row, PowerRequest{Kind: column.PowerStop, Force: true})
+			err = s.refused(ctx, p, attempt{what: string(column.PowerStop), appID: row.AppID, cvm: row.VMUUID}, err)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -202,9 +226,14 @@ func (r *powerRequest) write(ctx context.Context, tx *store.Tx) error {
 		return r.refuse(ctx, tx, &row)
 	}
 	if r.request.Kind == column.PowerStop {
-		if same, err := r.sameStop(ctx, tx, &row); err != nil || same {
+		if same, err := r.sameStop(ctx, tx, &row); err != nil {
 			return err
+		} else if same {
+			return made(ctx, tx, r.p, r.op.ID)
 		}
+	}
+	if err := made(ctx, tx, r.p, r.op.ID); err != nil {
+		return err
 	}
 	free, err := r.clear(ctx, tx, &row)
 	if err != nil {

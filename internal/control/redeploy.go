@@ -172,6 +172,13 @@ func (s *Service) redeployOne(ctx context.Context, tx *store.Tx, p Principal, cv
 	if err != nil {
 		return Redeployed{}, err
 	}
+	if isPower(row.ActiveUpdateID) {
+		op, err := tx.GetPowerOperation(ctx, row.ActiveUpdateID)
+		if err != nil {
+			return Redeployed{}, err
+		}
+		return Redeployed{}, busyWith(op.CorrelationID)
+	}
 	if row.ActiveUpdateID != "" {
 		active, err := tx.GetUpdate(ctx, row.ActiveUpdateID)
 		if err != nil {
@@ -180,9 +187,9 @@ func (s *Service) redeployOne(ctx context.Context, tx *store.Tx, p Principal, cv
 		if active.ComposeHash == revision.ComposeHash && active.State != column.RollingBack {
 			return Redeployed{row, Accepted{Update: active}}, nil // asked again
 		}
-		return Redeployed{}, busy().With("correlation_id", active.CorrelationID, "the operation that runs")
+		return Redeployed{}, busyWith(active.CorrelationID)
 	}
-	if row.RevisionID != "" && row.Status != StatusError {
+	if row.RevisionID != "" && !down(row.Status) { // one that is down is brought up
 		current, err := tx.GetRevision(ctx, row.RevisionID)
 		if err != nil {
 			return Redeployed{}, err

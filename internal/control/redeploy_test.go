@@ -221,3 +221,26 @@ func TestRevisionsTellWhereTheyComeFrom(t *testing.T) {
 	_, err = h.service.Revision(ctx, h.alice, cvm.Row.AppID, "rev_none")
 	wantKind(t, err, problem.KindNotFound)
 }
+
+// TestRedeployAndPower: a power operation that has the CVM is waited for, and a CVM that is down is brought up
+// with the revision that it has.
+func TestRedeployAndPower(t *testing.T) {
+	h := newHarness(t)
+	defer h.close()
+	cvm := h.create("stopped", api.KMSEthereum)
+	_, err := h.power(cvm, PowerRequest{Kind: column.PowerStop})
+	must(t, err)
+	_, err = h.service.Redeploy(t.Context(), h.alice, cvm.Row.HashID, cvm.Row.RevisionID, "")
+	wantKind(t, err, problem.KindBusy)
+	h.settleAllPower()
+	h.wantStatus(cvm, StatusStopped)
+	done, err := h.service.Redeploy(t.Context(), h.alice, cvm.Row.HashID, cvm.Row.RevisionID, "")
+	must(t, err)
+	if done.Unchanged {
+		t.Fatal("it says that a stopped CVM runs the revision already")
+	}
+	if u := h.settle(done.Update.ID); u.State != column.Succeeded {
+		t.Errorf("it ended %s: %s", u.State, u.Reason)
+	}
+	h.wantRuns(cvm, cvm.Document.Hash())
+}
