@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/internal/lease"
+	"github.com/lockstep-cvm/lockstep/internal/store"
 	"github.com/lockstep-cvm/lockstep/internal/store/column"
 )
 
@@ -61,4 +63,73 @@ func TestStepsWithoutALeaseChangeNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPowerWithoutALeaseChangesNothing does the same to power operations, and to an update that gives way to one.
+func TestPowerWithoutALeaseChangesNothing(t *testing.T) {
+	for _, kind := range []column.PowerKind{column.PowerRestart, column.PowerStop, column.PowerDelete} {
+		for _, during := range []bool{false, true} {
+			if during && kind == column.PowerRestart {
+				continue // it is refused
+			}
+			t.Run(fmt.Sprintf("%s, during an update %v", kind, during), func(t *testing.T) {
+				h := newHarness(t)
+				defer h.close()
+				cvm := h.create("fenced", api.KMSPhala)
+				ctx := context.Background()
+				u := h.get("upd_" + strings.TrimPrefix(cvm.Row.RevisionID, "rev_"))
+				if during {
+					u = h.accept(cvm, yamlNumber(2))
+					h.step(u.ID) // it is being stopped
+				}
+				if kind == column.PowerDelete {
+					must(t, h.service.DeleteCVM(ctx, h.alice, cvm.Row.HashID))
+				} else {
+					_, err := h.power(cvm, PowerRequest{Kind: kind})
+					must(t, err)
+				}
+				op := h.openPower()
+				over := lease.With(ctx, func() error { return lease.ErrOver })
+				refused := 0
+				for range 200 {
+					advance, id := h.service.AdvancePower, op.ID
+					if !h.get(u.ID).State.Final() {
+						advance, id = h.service.Advance, u.ID
+					}
+					seen := func() string { return fmt.Sprintf("%+v %s", h.getPower(op.ID), h.seen(u.ID)) }
+					before := seen()
+					if _, err := advance(over, id); err != nil {
+						if !errors.Is(err, lease.ErrOver) {
+							t.Fatalf("a step without a lease = %v, want ErrOver", err)
+						}
+						refused++
+					}
+					if after := seen(); after != before {
+						t.Fatalf("a step without a lease changed\n%s\nto\n%s", before, after)
+					}
+					step, err := advance(ctx, id)
+					must(t, err)
+					if step.Done && id == op.ID {
+						break
+					}
+					h.node.tick()
+					h.clock.advance(step.Wait)
+				}
+				if got := h.getPower(op.ID); got.State != column.PowerSucceeded || refused < 2 {
+					t.Errorf("it ended %s (%s) with %d steps refused", got.State, got.Reason, refused)
+				}
+			})
+		}
+	}
+}
+
+// openPower is the power operation that is under way or in line.
+func (h *harness) openPower() store.PowerOperation {
+	h.t.Helper()
+	open, err := h.store.Read().ListOpenPower(context.Background())
+	must(h.t, err)
+	if len(open) != 1 {
+		h.t.Fatalf("%d power operations are open, want one", len(open))
+	}
+	return open[0]
 }

@@ -336,7 +336,7 @@ func (p *powerStep) takeDown(ctx context.Context) (Step, error) {
 	case p.overdue(limit + p.timeouts.Progress), !bounded && p.overdue(p.timeouts.Progress):
 		return p.fail(ctx, "", "the CVM did not go down within the time of the operation")
 	case status.State != runtime.StateStopping || force:
-		if err := p.cvm.node.Runtime.Stop(ctx, p.cvm.row.VMUUID, runtime.StopOptions{Force: force}); err != nil {
+		if err := p.cvm.changing().Stop(ctx, p.cvm.row.VMUUID, runtime.StopOptions{Force: force}); err != nil {
 			return p.refused(ctx, "stop", err)
 		}
 	}
@@ -345,7 +345,7 @@ func (p *powerStep) takeDown(ctx context.Context) (Step, error) {
 
 // bringUp puts the document in place and starts it.
 func (p *powerStep) bringUp(ctx context.Context) (Step, error) {
-	rt, id := p.cvm.node.Runtime, p.cvm.row.VMUUID
+	rt, id := p.cvm.changing(), p.cvm.row.VMUUID
 	hash, err := p.hash(ctx)
 	if err != nil {
 		return Step{}, err
@@ -393,7 +393,7 @@ func (p *powerStep) watch(ctx context.Context) (Step, error) {
 	case status == nil:
 		return p.fail(ctx, StatusError, "the node does not know the CVM any more")
 	case !status.RunningHash.IsZero() && status.RunningHash != hash:
-		if err := p.cvm.node.Runtime.Stop(ctx, p.cvm.row.VMUUID, runtime.StopOptions{Force: true}); err != nil {
+		if err := p.cvm.changing().Stop(ctx, p.cvm.row.VMUUID, runtime.StopOptions{Force: true}); err != nil {
 			return p.refused(ctx, "stop", err)
 		}
 		return p.fail(ctx, StatusError, "the guest measured %s, expected is %s; it was stopped", status.RunningHash, hash)
@@ -414,6 +414,9 @@ func (p *powerStep) watch(ctx context.Context) (Step, error) {
 	return p.wait(ctx, p.timeouts.Poll, "%s", progress(status))
 }
 
+	if p.cvm.node.Removed && errors.Is(err, runtime.ErrUnreachable) && p.cvm.changing().Remove(ctx, p.cvm.row.VMUUID) == nil {
+		return p.move(ctx, powerMove{to: column.PowerSucceeded, reason: "deleted: its node does not exist any more", left: StatusStopped})
+	}
 // remove waits until the node has deleted the CVM. It does not give up: for everybody else it is gone.
 func (p *powerStep) remove(ctx context.Context) (Step, error) {
 	status, err := statusOf(ctx, p.cvm)
@@ -423,7 +426,7 @@ func (p *powerStep) remove(ctx context.Context) (Step, error) {
 	if status == nil {
 		return p.move(ctx, powerMove{to: column.PowerSucceeded, reason: "deleted", left: StatusStopped})
 	}
-	if err := p.cvm.node.Runtime.Remove(ctx, p.cvm.row.VMUUID); err != nil {
+	if err := p.cvm.changing().Remove(ctx, p.cvm.row.VMUUID); err != nil {
 		return p.refused(ctx, "remove", err)
 	}
 	return p.wait(ctx, p.timeouts.Poll, "waits until the node has deleted it")

@@ -205,13 +205,13 @@ func statusOf(ctx context.Context, cvm *target) (*runtime.Status, error) {
 	return &status, nil
 }
 
-// changing is the node for calls that change the CVM: only while this server may work on the update.
-func (r *rollout) changing() runtime.Runtime { return runtime.Fenced(r.cvm.node.Runtime) }
+// changing is the node for calls that change the CVM: only while this server may work on the operation.
+func (t *target) changing() runtime.Runtime { return runtime.Fenced(t.node.Runtime) }
 
 // replace brings the CVM to boot the document of a hash: stop, apply, start, whatever of it is left.
 // While rolling out it ends in verifying; while rolling back the caller looks at the result.
 func (r *rollout) replace(ctx context.Context, hash appcompose.ComposeHash) (Step, error) {
-	rt, id := r.changing(), r.cvm.row.VMUUID
+	rt, id := r.cvm.changing(), r.cvm.row.VMUUID
 	status, err := r.status(ctx)
 	if err != nil {
 		return Step{}, err
@@ -264,9 +264,9 @@ func (s *Service) install(ctx context.Context, cvm *target, status *runtime.Stat
 	}
 	config := runtime.Config{Document: document.Bytes(), EncryptedEnv: cvm.row.EncryptedEnv}
 	if status == nil {
-		call, err = "create", cvm.node.Runtime.Create(ctx, spec(&cvm.row, config))
+		call, err = "create", cvm.changing().Create(ctx, spec(&cvm.row, config))
 	} else {
-		call, err = "apply", cvm.node.Runtime.Apply(ctx, cvm.row.VMUUID, config)
+		call, err = "apply", cvm.changing().Apply(ctx, cvm.row.VMUUID, config)
 	}
 	if err != nil {
 		return call, err
@@ -304,7 +304,7 @@ func (r *rollout) takeDown(ctx context.Context, status *runtime.Status) (Step, e
 		return r.move(ctx, move{to: column.RollingBack, reason: why, err: why})
 	}
 	if status.State != runtime.StateStopping || force {
-		err := r.changing().Stop(ctx, r.cvm.row.VMUUID, runtime.StopOptions{Force: force})
+		err := r.cvm.changing().Stop(ctx, r.cvm.row.VMUUID, runtime.StopOptions{Force: force})
 		if err != nil {
 			return r.refused(ctx, "stop", err)
 		}

@@ -54,7 +54,7 @@ func (r *rollout) verify(ctx context.Context) (Step, error) {
 		return r.fail(ctx, status, "the new revision did not boot")
 	case runtime.StateStopped:
 		// Somebody stopped it, or the host came back without it.
-		if err := r.changing().Start(ctx, r.cvm.row.VMUUID); err != nil {
+		if err := r.cvm.changing().Start(ctx, r.cvm.row.VMUUID); err != nil {
 			return r.refused(ctx, "start", err)
 		}
 	case runtime.StateStarting, runtime.StateStopping:
@@ -200,7 +200,7 @@ func (r *rollout) layDown(ctx context.Context, why string) (Step, error) {
 		return Step{}, err
 	}
 	if status != nil && status.State != runtime.StateStopped {
-		if err := r.cvm.node.Runtime.Stop(ctx, r.cvm.row.VMUUID, runtime.StopOptions{Force: true}); err != nil {
+		if err := r.cvm.changing().Stop(ctx, r.cvm.row.VMUUID, runtime.StopOptions{Force: true}); err != nil {
 			return r.refused(ctx, "stop", err)
 		}
 		return r.wait(ctx, r.timeouts.Poll, "waits until the CVM has stopped")
