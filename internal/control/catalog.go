@@ -206,6 +206,17 @@ func (c *Catalog) node(id int64) (*Node, error) {
 	return nil, problem.New(problem.KindInternal, "", "node %d is not configured on this server", id)
 }
 
+// hostOf is the node that a CVM is on. One that this server does not know, or not yet, is replaced by one that
+// nothing can be done on: work on its CVMs waits and says why.
+func (c *Catalog) hostOf(id int64) *Node {
+	if n, err := c.node(id); err == nil {
+		return n
+	}
+	return &Node{
+		ID: id, Name: fmt.Sprintf("node-%d", id), Removed: true, Runtime: runtime.Unusable{Reason: "it is not configured on this server"},
+	}
+}
+
 func optional(s string) *string {
 	if s == "" {
 		return nil

@@ -237,9 +237,7 @@ func (s *Service) view(ctx context.Context, row store.CVM, live bool) (*CVM, err
 	if cvm.App, err = s.store.Read().GetApp(ctx, row.AppID); err != nil {
 		return nil, fmt.Errorf("app %s: %w", row.AppID, err)
 	}
-	if cvm.Node, err = s.catalog.node(row.NodeID); err != nil {
-		return nil, err
-	}
+	cvm.Node = s.catalog.hostOf(row.NodeID)
 	if cvm.KMS, err = s.catalog.kmsOf(row.KMSID); err != nil {
 		return nil, err
 	}

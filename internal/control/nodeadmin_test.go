@@ -362,6 +362,68 @@ func TestCVMOnARemovedNode(t *testing.T) {
 	wantKind(t, err, problem.KindNotFound)
 }
 
+// TestApprovalOnANodeThatIsNotKnown: the device of such a node is not known either, which must not look as if the
+// owner did not allow it. The update waits for the node, and goes on when it is there.
+func TestApprovalOnANodeThatIsNotKnown(t *testing.T) {
+	for name, depth := range map[string]uint64{"approved": 0, "not deep enough": 1} {
+		t.Run(name, func(t *testing.T) {
+			h := newHarness(t)
+			defer h.close()
+			cvm := h.create("elsewhere", api.KMSEthereum)
+			out, err := h.update(cvm, ComposeUpdate{YAML: yamlNumber(2)})
+			must(t, err)
+			u := out.Precondition.Update
+			tx := h.chain.addDeep(cvm.Row.AppID, u.ComposeHash, depth)
+			_, err = h.update(cvm, ComposeUpdate{YAML: yamlNumber(2), ComposeHash: u.ComposeHash.String(), TransactionHash: tx})
+			must(t, err)
+			before := h.get(u.ID).State
+			h.exec(`UPDATE cvms SET node_id = 99 WHERE id = ?`, cvm.Row.ID)
+			for range 3 {
+				if step := h.step(u.ID); step.Done || step.Wait == 0 {
+					t.Fatalf("step = %+v, want a wait", step)
+				}
+			}
+			if now := h.get(u.ID); now.State != before || !strings.Contains(now.Reason, "node-99") || !strings.Contains(now.Reason, "not configured") {
+				t.Errorf("the update is %s: %s", now.State, now.Reason)
+			}
+			if got := h.read(cvm); got.Status() != StatusUpdating {
+				t.Errorf("the CVM is %s", got.Status())
+			}
+			h.exec(`UPDATE cvms SET node_id = 1 WHERE id = ?`, cvm.Row.ID)
+			h.chain.mine(tx)
+			if after := h.settle(u.ID); after.State != column.Succeeded {
+				t.Errorf("it ended %s: %s", after.State, after.Reason)
+			}
+		})
+	}
+}
+
+// TestDeleteOnANodeThatIsNotThere: what is gone for good counts as deleted; what may come back is waited for.
+func TestDeleteOnANodeThatIsNotThere(t *testing.T) {
+	for name, gone := range map[string]bool{"gone for good": true, "not configured": false} {
+		t.Run(name, func(t *testing.T) {
+			h := newHarness(t)
+			defer h.close()
+			cvm := h.create("left-behind", api.KMSPhala)
+			must(t, h.service.catalog.SetNodes([]*Node{{
+				ID: 1, Name: "node-1", Removed: true, Runtime: runtime.Unusable{Reason: "it was removed", Gone: gone},
+			}}))
+			must(t, h.service.DeleteCVM(t.Context(), h.alice, cvm.Row.HashID))
+			open, err := h.store.Read().ListOpenPower(t.Context())
+			must(t, err)
+			for range 3 {
+				_, err = h.service.AdvancePower(t.Context(), open[0].ID)
+				must(t, err)
+			}
+			op, err := h.store.Read().GetPowerOperation(t.Context(), open[0].ID)
+			must(t, err)
+			if ended := op.State == column.PowerSucceeded; ended != gone {
+				t.Errorf("the delete is %s: %s", op.State, op.Reason)
+			}
+		})
+	}
+}
+
 func TestCatalogChangesUnderReaders(t *testing.T) {
 	h := newHarness(t)
 	defer h.close()

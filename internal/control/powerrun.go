@@ -49,10 +49,7 @@ func (s *Service) AdvancePower(ctx context.Context, operationID string) (Step, e
 	if op.State == column.PowerQueued {
 		return Step{Done: true}, s.takeTurn(ctx, &row)
 	}
-	node, err := s.catalog.node(row.NodeID)
-	if err != nil {
-		return Step{}, err
-	}
+	node := s.catalog.hostOf(row.NodeID)
 	service, err := s.catalog.kmsOf(row.KMSID)
 	if err != nil {
 		return Step{}, err
@@ -414,12 +411,12 @@ func (p *powerStep) watch(ctx context.Context) (Step, error) {
 	return p.wait(ctx, p.timeouts.Poll, "%s", progress(status))
 }
 
-	if p.cvm.node.Removed && errors.Is(err, runtime.ErrUnreachable) && p.cvm.changing().Remove(ctx, p.cvm.row.VMUUID) == nil {
-		return p.move(ctx, powerMove{to: column.PowerSucceeded, reason: "deleted: its node does not exist any more", left: StatusStopped})
-	}
 // remove waits until the node has deleted the CVM. It does not give up: for everybody else it is gone.
 func (p *powerStep) remove(ctx context.Context) (Step, error) {
 	status, err := statusOf(ctx, p.cvm)
+	if p.cvm.node.Removed && errors.Is(err, runtime.ErrUnreachable) && p.cvm.changing().Remove(ctx, p.cvm.row.VMUUID) == nil {
+		return p.move(ctx, powerMove{to: column.PowerSucceeded, reason: "deleted: its node does not exist any more", left: StatusStopped})
+	}
 	if err != nil {
 		return Step{}, err
 	}

@@ -27,6 +27,13 @@ func (r *rollout) step(ctx context.Context) (Step, error) {
 	if m := r.outOfTime(); m != nil {
 		return r.move(ctx, *m)
 	}
+	if node := r.cvm.node; node.Removed || node.Broken != "" {
+		// Its device may not be known, and then it seems as if the owner did not allow it: before the chain is
+		// asked about that, the node says whether it is there at all.
+		if _, err := r.status(ctx); err != nil && r.u.State != column.RollingBack {
+			return Step{}, err
+		}
+	}
 	switch r.u.State {
 	case column.AwaitingApproval:
 		return r.confirm(ctx)

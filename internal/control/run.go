@@ -81,10 +81,7 @@ func (s *Service) Advance(ctx context.Context, updateID string) (Step, error) {
 	if err != nil {
 		return Step{}, fmt.Errorf("read CVM of update %s: %w", updateID, err)
 	}
-	node, err := s.catalog.node(row.NodeID)
-	if err != nil {
-		return Step{}, err
-	}
+	node := s.catalog.hostOf(row.NodeID)
 	service, err := s.catalog.kmsOf(row.KMSID)
 	if err != nil {
 		return Step{}, err
