@@ -12,6 +12,7 @@ import (
 
 	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/appcompose"
+	"github.com/lockstep-cvm/lockstep/history"
 	"github.com/lockstep-cvm/lockstep/internal/problem"
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
 	"github.com/lockstep-cvm/lockstep/internal/store"
@@ -454,4 +455,35 @@ func (c *fakeChain) forbidDevice(app string, device common.Hash) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.apps[common.HexToAddress(app)].devices, device)
+}
+
+// TestApprovalOfARollout: the history and the revisions of a rollout's updates name block and owner.
+func TestApprovalOfARollout(t *testing.T) {
+	h := newHarness(t)
+	defer h.close()
+	h.chain.owner = common.Address{0x0e}
+	cvm := h.create("owned", api.KMSEthereum)
+	out, err := h.update(cvm, ComposeUpdate{YAML: yamlNumber(2)})
+	must(t, err)
+	hash := out.Precondition.Update.ComposeHash
+	r := request(hash)
+	r.TransactionHash = h.chain.add(cvm.Row.AppID, hash)
+	h.spoilAfter(hash, 0)
+	view := h.goOn(h.roll(cvm, r))
+	if view.Row.State != column.RolloutRolledBack {
+		t.Fatalf("the rollout is %s: %s", view.Row.State, view.Row.Reason)
+	}
+	revision, err := h.store.Read().GetRevision(t.Context(), RevisionID(view.Targets[0].UpdateID))
+	must(t, err)
+	if revision.TxHash != r.TransactionHash || revision.BlockNumber == 0 || revision.Owner != h.chain.owner.Hex() {
+		t.Errorf("the revision names transaction %q, block %d and owner %q", revision.TxHash, revision.BlockNumber, revision.Owner)
+	}
+	for _, e := range h.chronicle(cvm.Row.AppID) {
+		if e.Kind != history.KindApproval || e.Operation != view.Targets[0].UpdateID {
+			continue
+		}
+		if e.Facts["transaction"] != r.TransactionHash || e.Facts["block"] == "" || e.Facts["owner"] != h.chain.owner.Hex() {
+			t.Errorf("the entry of the approval: %v", e.Facts)
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
 	"github.com/lockstep-cvm/lockstep/internal/store"
 	"github.com/lockstep-cvm/lockstep/internal/store/column"
@@ -338,9 +339,42 @@ func (f *fleetStep) prepareRevert(ctx context.Context, i int) error {
 	if err != nil {
 		return err
 	}
-	if gone := (&rollout{Service: f.Service, cvm: cvm}).forbidden(ctx, previous); gone != "" {
+	found, gone := (&rollout{Service: f.Service, cvm: cvm}).forbidden(ctx, previous)
+	if gone != "" {
 		return f.set(i, column.TargetStuck, "could not go back: what it ran before may not run any more: %s", gone)
 	}
+	f.owners[i] = found.owner
 	f.back[i] = true
 	return nil
+}
+
+// lookAtApproval reads, for the record of the updates that are to begin, who allows the document and in which
+// block. They are of one app, so one look tells it of all. Whether the document may run is not decided here:
+// each update asks right before it stops anything.
+func (f *fleetStep) lookAtApproval(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	for i := range f.begun {
+		row, err := f.store.Read().GetCVM(ctx, f.targets[i].CVMID)
+		if err != nil {
+			continue
+		}
+		cvm, err := f.target(ctx, row)
+		if err != nil || !cvm.kms.OnChain() {
+			continue
+		}
+		tx := f.row.TxHash
+		if api.NoReceipt(tx) {
+			tx = ""
+		}
+		found, _, err := f.prove(ctx, cvm, f.row.ComposeHash, tx)
+		if err != nil {
+			return // the updates say what is wrong, if it still is when their turn comes
+		}
+		f.block = found.block
+		for j := range f.begun {
+			f.owners[j] = found.owner
+		}
+		return
+	}
 }

@@ -30,6 +30,8 @@ type fleetStep struct {
 	begun   map[int]bool        // targets whose update is to begin
 	exited  map[int]bool        // those of them that went down by themselves
 	back    map[int]bool        // targets whose way back is to begin
+	owners  map[int]string      // who allows what a target is to run, as far as the chain said so
+	block   int64               // of the rollout's transaction, likewise
 	cancel  []store.Update      // updates that are to be given up
 	wait    time.Duration
 
@@ -56,7 +58,7 @@ func (s *Service) AdvanceRollout(ctx context.Context, id string) (Step, error) {
 	if row.State.Final() {
 		return Step{Done: true}, nil
 	}
-	f := &fleetStep{Service: s, row: row, next: row, began: row.State, begun: map[int]bool{}, exited: map[int]bool{}, back: map[int]bool{}}
+	f := &fleetStep{Service: s, row: row, next: row, began: row.State, begun: map[int]bool{}, exited: map[int]bool{}, back: map[int]bool{}, owners: map[int]string{}}
 	if f.targets, err = s.store.Read().ListRolloutTargets(ctx, id); err != nil {
 		return Step{}, fmt.Errorf("targets of rollout %s: %w", id, err)
 	}
@@ -149,6 +151,7 @@ func (f *fleetStep) decide(ctx context.Context) error {
 			return fmt.Errorf("CVM %s: %w", f.targets[i].VMUUID, err)
 		}
 	}
+	f.lookAtApproval(ctx)
 	for _, i := range d.Revert {
 		if len(f.back) == maxStarts {
 			break
@@ -216,9 +219,9 @@ func (f *fleetStep) write(ctx context.Context) (changed bool, err error) {
 			var err error
 			switch {
 			case f.begun[i]:
-				err = f.start(ctx, tx, t, f.exited[i])
+				err = f.start(ctx, tx, t, f.owners[i], f.exited[i])
 			case f.back[i]:
-				err = f.revert(ctx, tx, t)
+				err = f.revert(ctx, tx, t, f.owners[i])
 			}
 			if err != nil {
 				return err

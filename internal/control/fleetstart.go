@@ -20,7 +20,7 @@ func leftAlone(t *store.RolloutTarget, row *store.CVM) bool {
 
 // start begins the update of a CVM, in the transaction that says so in the rollout. One that has the document
 // needs none, unless it went down.
-func (f *fleetStep) start(ctx context.Context, tx *store.Tx, t *store.RolloutTarget, exited bool) error {
+func (f *fleetStep) start(ctx context.Context, tx *store.Tx, t *store.RolloutTarget, owner string, exited bool) error {
 	row, err := tx.GetCVM(ctx, t.CVMID)
 	if errors.Is(err, store.ErrNotFound) || (err == nil && row.ActiveUpdateID != "") {
 		return errStale // since it was looked at
@@ -39,7 +39,7 @@ func (f *fleetStep) start(ctx context.Context, tx *store.Tx, t *store.RolloutTar
 			return nil
 		}
 	}
-	m := move{to: column.Approved, actor: f.row.CreatedBy, tx: f.row.TxHash, reason: "approved; part of rollout " + f.row.ID}
+	m := move{to: column.Approved, actor: f.row.CreatedBy, tx: f.row.TxHash, block: f.block, owner: owner, reason: "approved; part of rollout " + f.row.ID}
 	u, err := f.begin(ctx, tx, &row, f.row.ComposeHash, m)
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (f *fleetStep) start(ctx context.Context, tx *store.Tx, t *store.RolloutTar
 }
 
 // revert begins the way back of a CVM.
-func (f *fleetStep) revert(ctx context.Context, tx *store.Tx, t *store.RolloutTarget) error {
+func (f *fleetStep) revert(ctx context.Context, tx *store.Tx, t *store.RolloutTarget, owner string) error {
 	row, err := tx.GetCVM(ctx, t.CVMID)
 	if errors.Is(err, store.ErrNotFound) || (err == nil && (row.ActiveUpdateID != "" || leftAlone(t, &row))) {
 		return errStale
@@ -61,7 +61,7 @@ func (f *fleetStep) revert(ctx context.Context, tx *store.Tx, t *store.RolloutTa
 	if err != nil {
 		return fmt.Errorf("revision %s: %w", t.FromRevisionID, err)
 	}
-	m := move{to: column.Approved, actor: f.row.CreatedBy, reason: "goes back; rollout " + f.row.ID + " was undone"}
+	m := move{to: column.Approved, actor: f.row.CreatedBy, owner: owner, reason: "goes back; rollout " + f.row.ID + " was undone"}
 	u, err := f.begin(ctx, tx, &row, previous.ComposeHash, m)
 	if err != nil {
 		return err

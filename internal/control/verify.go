@@ -174,7 +174,7 @@ func (r *rollout) rollBack(ctx context.Context) (Step, error) {
 		case runtime.HealthStarting, runtime.HealthUnhealthy:
 		}
 	} else if status != nil && status.State != runtime.StateStarting {
-		if gone := r.forbidden(ctx, previous); gone != "" {
+		if _, gone := r.forbidden(ctx, previous); gone != "" {
 			todo := fmt.Sprintf("the previous revision %s may not run any more: %s; its owner calls addComposeHash(0x%s) on %s, then redeploy it, or send an update that runs",
 				previous.ID, gone, previous.ComposeHash, appAddress(r.cvm.row.AppID).Hex())
 			return r.move(ctx, move{to: column.Failed, reason: "the previous revision may not run any more: " + gone, err: r.u.Error + "; then " + todo})
@@ -224,16 +224,17 @@ func runs(status *runtime.Status, hash appcompose.ComposeHash) bool {
 	return status != nil && status.State == runtime.StateRunning && status.RunningHash == hash
 }
 
-// forbidden asks the contract whether the previous document may not boot any more, and says why. While the
+// forbidden asks the contract whether the previous document may not boot any more, and says why; found is the
+// approval of one that may, as far as it is known. While the
 // chain cannot be read the answer is that it may: its owner approved it when it ran, the KMS asks the
 // contract once more when it boots, and waiting here would keep the CVM down.
-func (r *rollout) forbidden(ctx context.Context, previous store.Revision) string {
+func (r *rollout) forbidden(ctx context.Context, previous store.Revision) (found proof, gone string) {
 	if !r.cvm.kms.OnChain() {
-		return ""
+		return proof{}, ""
 	}
-	_, _, err := r.prove(ctx, r.cvm, previous.ComposeHash, "")
+	found, _, err := r.prove(ctx, r.cvm, previous.ComposeHash, "")
 	if err == nil || problem.Is(err, problem.KindUnavailable) || errors.Is(err, onchain.ErrNotFinal) {
-		return ""
+		return found, ""
 	}
-	return err.Error()
+	return proof{}, err.Error()
 }
