@@ -18,7 +18,7 @@ type metrics struct {
 	clock control.Clock
 	took  *prometheus.HistogramVec
 
-	openUpdates, oldestUpdate, openRollouts, jobs, unread *prometheus.Desc
+	openUpdates, oldestUpdate, openRollouts, jobs, servers, unread *prometheus.Desc
 }
 
 // collectTimeout bounds a scrape: the database may be out of reach, and the other metrics must be seen then too.
@@ -39,6 +39,7 @@ func newMetrics(db *store.Store, clock control.Clock) *metrics {
 		oldestUpdate: describe("lockstep_update_oldest_seconds", "How long the update that is longest in a state has been in it; 0 when there is none.", "state"),
 		openRollouts: describe("lockstep_rollouts_open", "Fleet rollouts that are not final, by state.", "state"),
 		jobs:         describe("lockstep_jobs", "Durable jobs that are not done, by state.", "state"),
+		servers:      describe("lockstep_servers", "Servers that share the work on the database now; always 1 with SQLite."),
 		unread:       describe("lockstep_database_read_errors", "1 when the database could not be read for this page, and what it would have told is missing."),
 	}
 }
@@ -51,7 +52,7 @@ func (m *metrics) UpdateEnded(kind column.UpdateKind, result column.UpdateState,
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	m.took.Describe(out)
-	for _, d := range []*prometheus.Desc{m.openUpdates, m.oldestUpdate, m.openRollouts, m.jobs, m.unread} {
+	for _, d := range []*prometheus.Desc{m.openUpdates, m.oldestUpdate, m.openRollouts, m.jobs, m.servers, m.unread} {
 		out <- d
 	}
 }
@@ -62,7 +63,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), collectTimeout)
 	defer cancel()
 	unread := 0.0
-	for _, read := range []func(context.Context, chan<- prometheus.Metric) error{m.updates, m.rollouts, m.queue} {
+	for _, read := range []func(context.Context, chan<- prometheus.Metric) error{m.updates, m.rollouts, m.queue, m.leases} {
 		if read(ctx, out) != nil {
 			unread = 1 // the page must not fail with the database
 		}
@@ -117,5 +118,19 @@ func (m *metrics) queue(ctx context.Context, out chan<- prometheus.Metric) error
 	for _, state := range jobStates {
 		out <- prometheus.MustNewConstMetric(m.jobs, prometheus.GaugeValue, float64(counts[state]), state)
 	}
+	return nil
+}
+
+// leases counts the servers whose lease is not over. A database that has one server knows of no leases.
+func (m *metrics) leases(ctx context.Context, out chan<- prometheus.Metric) error {
+	alive := 1
+	if leases := m.db.Leases(); leases != nil {
+		ids, err := leases.Servers(ctx)
+		if err != nil {
+			return err
+		}
+		alive = len(ids)
+	}
+	out <- prometheus.MustNewConstMetric(m.servers, prometheus.GaugeValue, float64(alive))
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/lockstep-cvm/lockstep/appcompose"
 	"github.com/lockstep-cvm/lockstep/internal/store"
 	"github.com/lockstep-cvm/lockstep/internal/store/column"
+	"github.com/lockstep-cvm/lockstep/internal/store/storetest"
 )
 
 // fixedClock stands still.
@@ -54,7 +55,8 @@ func TestMetricsTellWhatIsOpen(t *testing.T) {
 		`lockstep_rollouts_open{state="running"}`:          "0", `lockstep_jobs{state="available"}`: "0", `lockstep_jobs{state="retryable"}`: "0",
 		`lockstep_update_duration_seconds_count{kind="update",result="succeeded"}`: "1",
 		`lockstep_update_duration_seconds_sum{kind="update",result="succeeded"}`:   "3",
-		"lockstep_database_read_errors":                                            "0",
+		"lockstep_servers":              "1",
+		"lockstep_database_read_errors": "0",
 	})
 
 	if err := db.Close(); err != nil {
@@ -123,4 +125,27 @@ func insertUpdates(t *testing.T, db *store.Store, began time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestMetricsCountTheServersThatLive(t *testing.T) {
+	db, err := store.Open(t.Context(), storetest.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	m := newMetrics(db, fixedClock{})
+	page := func() string {
+		registry := prometheus.NewPedanticRegistry()
+		registry.MustRegister(m)
+		answer := httptest.NewRecorder()
+		promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+		return answer.Body.String()
+	}
+	has(t, page(), map[string]string{"lockstep_servers": "0"})
+	for server, lease := range map[string]time.Duration{"srv_a": time.Hour, "srv_b": time.Hour, "srv_gone": 0} {
+		if err := db.Leases().Join(t.Context(), server, lease); err != nil {
+			t.Fatal(err)
+		}
+	}
+	has(t, page(), map[string]string{"lockstep_servers": "2", "lockstep_database_read_errors": "0"})
 }
