@@ -383,3 +383,67 @@ func TestChangesReachTheStreamsOfOtherServers(t *testing.T) {
 		t.Errorf("changes %v, want all of them to be those of the first server", c.calls)
 	}
 }
+
+// TestDatabaseThatIsAwayIsToldToClients cuts a server off from its database. Its lease is long, so that it does not
+// join anew meanwhile.
+func TestDatabaseThatIsAwayIsToldToClients(t *testing.T) {
+	databaseURL, link := storetest.CutPostgres(t)
+	config := filepath.Join(t.TempDir(), "server.yaml")
+	text := fmt.Sprintf("database_url: %q\nlisten: 127.0.0.1:0\nkms: [{slug: off, type: phala, url: https://kms.test, version: dev, keys_dir: %q}]\nnodes: []\n",
+		databaseURL, filepath.Join(t.TempDir(), "keys"))
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := app.LoadConfig(config, func() []string { return nil }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := app.Open(t.Context(), loaded, app.Options{Timeouts: control.DefaultTimeouts(), Lease: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		link.Mend()
+		if err := server.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := server.Control.EnsureWorkspace(t.Context(), "dev", "dev"); err != nil {
+		t.Fatal(err)
+	}
+	key, err := server.Control.CreateKey(t.Context(), "dev", "dev", []control.Scope{control.ScopeAdmin}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() (status int, body string) {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.APIURL()+"/cvms/paginated", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("X-API-Key", key.Key)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		b, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, string(b)
+	}
+	if status, body := ask(); status != http.StatusOK {
+		t.Fatalf("%d %s before the database is away", status, body)
+	}
+	link.Cut()
+	for range 2 {
+		if status, body := ask(); status != http.StatusServiceUnavailable || strings.Contains(body, "error_code") {
+			t.Errorf("%d %s while the database is away; want 503 without a code, which would make it final", status, body)
+		}
+	}
+	link.Mend()
+	if status, body := ask(); status != http.StatusOK {
+		t.Errorf("%d %s after the database came back", status, body)
+	}
+}

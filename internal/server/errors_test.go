@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"strings"
 	"testing"
 
@@ -97,6 +98,23 @@ func TestUnknownErrorsSayNothing(t *testing.T) {
 	if got.text(t, "request_id") != got.header.Get(api.HeaderRequestID) || strings.Contains(string(got.body), "secret") {
 		t.Errorf("got %s", got.body)
 	}
+}
+
+// TestDatabaseThatIsAway is no fault of the request, and clients may repeat it.
+func TestDatabaseThatIsAway(t *testing.T) {
+	h := newHarness(t)
+	h.domain.update = func(control.ComposeUpdate) (control.Outcome, error) {
+		return control.Outcome{}, fmt.Errorf("read update: %w", &net.OpError{Op: "dial", Err: errSecret})
+	}
+	got := h.patch("my-app", yamlTwo).want(t, 503, "error_code", nil, "detail", "the database does not answer; try again")
+	if got.header.Get("Retry-After") != "1" || strings.Contains(string(got.body), errSecret.Error()) {
+		t.Errorf("Retry-After %q, body %s", got.header.Get("Retry-After"), got.body)
+	}
+	// What the domain knows better stays as it says.
+	h.domain.update = func(control.ComposeUpdate) (control.Outcome, error) {
+		return control.Outcome{}, problem.New(problem.KindHashInvalid, "", "no").Because(&net.OpError{Op: "dial", Err: errSecret})
+	}
+	h.patch("my-app", yamlTwo).want(t, 466)
 }
 
 func TestDetailThatIsNoJSON(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/internal/problem"
+	"github.com/lockstep-cvm/lockstep/internal/store"
 )
 
 // rendering is how the errors of one kind are answered.
@@ -76,6 +77,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, c *call, err error
 	p, ok := errors.AsType[*problem.Error](err)
 	if ok {
 		_, ok = renderings[p.Kind]
+	} else if store.Away(err) {
+		w.Header().Set("Retry-After", "1")
+		p, ok = problem.New(problem.KindUnavailable, "", "the database does not answer; try again"), true
 	}
 	if !ok || p.Kind == problem.KindInternal {
 		// What went wrong inside is for the operator; the request id leads from one to the other.
