@@ -64,6 +64,9 @@ type mortalNode struct {
 	fuse    *fuse
 	calls   map[string]int
 	applied []string // CVM and document of every call that replaced a document
+
+	refuseStart   error
+	refusePrepare error
 }
 
 func (n *mortalNode) call(name string, f func() error) error {
@@ -104,7 +107,12 @@ func (n *mortalNode) Apply(ctx context.Context, id string, config runtime.Config
 }
 
 func (n *mortalNode) Start(ctx context.Context, id string) error {
-	return n.call("start", func() error { return n.fakeNode.Start(ctx, id) })
+	return n.call("start", func() error {
+		if n.refuseStart != nil {
+			return n.refuseStart
+		}
+		return n.fakeNode.Start(ctx, id)
+	})
 }
 
 func (n *mortalNode) Stop(ctx context.Context, id string, options runtime.StopOptions) error {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,11 +22,16 @@ type crashScenario struct {
 	kms   api.KMSType
 	cvms  int // running before the story begins, all of one app
 	story func(w *crashWorld)
+
+	prepares bool // the node is a runtime.Preparer
+
 	want  column.UpdateState // of the newest update of the first CVM, undisturbed
 	fleet column.RolloutState
 }
 
-var crashScenarios = []crashScenario{
+var crashScenarios = slices.Concat(updateScenarios, operationScenarios)
+
+var updateScenarios = []crashScenario{
 	{name: "good update", kms: api.KMSEthereum, cvms: 1, want: column.Succeeded, story: func(w *crashWorld) {
 		w.approved(2)
 		w.work()
@@ -146,7 +153,7 @@ func TestEveryCrashPoint(t *testing.T) {
 	}
 	undisturbed := make([]string, len(crashScenarios))
 	points, benches := make([][]string, len(crashScenarios)), make([]*crashBench, len(crashScenarios))
-	told, called := map[[2]column.UpdateState]bool{}, map[string]bool{}
+	told, toldPower, called := map[[2]column.UpdateState]bool{}, map[[2]column.PowerState]bool{}, map[string]bool{}
 	for i, s := range crashScenarios {
 		benches[i] = newCrashBench(t)
 		t.Run("undisturbed "+s.name, func(t *testing.T) {
@@ -156,6 +163,7 @@ func TestEveryCrashPoint(t *testing.T) {
 			for edge := range w.transitions() {
 				told[edge] = true
 			}
+			maps.Copy(toldPower, w.powerTransitionsSeen())
 			for call := range w.node.calls {
 				called[call] = true
 			}
@@ -170,7 +178,15 @@ func TestEveryCrashPoint(t *testing.T) {
 			}
 		}
 	}
-	for _, call := range []string{"create", "apply", "start", "stop"} {
+	for from, targets := range powerTransitions {
+		for _, to := range targets {
+			edge := [2]column.PowerState{from, to}
+			if _, known := untoldPower[edge]; toldPower[edge] == known {
+				t.Errorf("power from %s to %s: gone along %v, listed as untold %v", from, to, toldPower[edge], known)
+			}
+		}
+	}
+	for _, call := range []string{"create", "apply", "start", "stop", "remove", "prepare"} {
 		if !called[call] {
 			t.Errorf("no story calls %s of the node", call)
 		}
@@ -237,6 +253,7 @@ func (w *crashWorld) deploy() *CVM {
 		cvm, err = w.service.Commit(ctx, w.alice, api.CommitRequest{AppID: appID, ComposeHash: provisioned.Row.ComposeHash.String()})
 		must(w.t, err)
 	})
+	w.cvms = append(w.cvms, cvm)
 	return cvm
 }
 

@@ -63,6 +63,9 @@ func (b *crashBench) world(t *testing.T, s crashScenario, blow int, forget bool)
 		config.Timeouts = DefaultTimeouts()
 		config.Timeouts.Retry = 2 * time.Minute // a refusing node is given up after minutes; few looks will do
 		node.Runtime = w.node
+		if s.prepares {
+			node.Runtime = mortalPreparer{w.node}
+		}
 	}
 	w.serve()
 	b.plays++
@@ -159,7 +162,7 @@ func (w *crashWorld) work() {
 		wait := time.Duration(0)
 		for _, job := range jobs {
 			w.request(func() {
-				advance := w.service.Advance
+				advance := w.service.Advance // that of the process which lives now
 				switch job.kind {
 				case "power":
 					advance = w.service.AdvancePower
@@ -199,6 +202,13 @@ func (w *crashWorld) picture() string {
 	rows, err := w.store.Read().ListCVMs(ctx, w.alice.Workspace.ID, 100, 0)
 	must(w.t, err)
 	slices.Reverse(rows) // the oldest first
+	for _, cvm := range w.cvms {
+		row, err := w.store.Read().GetAnyCVM(ctx, cvm.Row.ID)
+		must(w.t, err)
+		if row.DeletedAt != nil {
+			rows = append(rows, row)
+		}
+	}
 	names := map[string]string{}
 	for i, row := range rows {
 		name := fmt.Sprintf("cvm-%d", i+1) // a replica is named after its id, which is random
@@ -219,6 +229,9 @@ func (w *crashWorld) picture() string {
 		must(w.t, err)
 		for _, u := range updates {
 			add("%s %s to %s, failed: %v: %s", name, u.Kind, short(u.ComposeHash), u.Error != "", w.walk(u))
+		}
+		for _, op := range w.powerOperations(row.ID) {
+			add("%s power %s, wrong: %v, %s", name, op.Kind, op.Error != "", w.walkPower(op))
 		}
 	}
 	for _, id := range w.harness.node.stops {
