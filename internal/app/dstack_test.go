@@ -48,6 +48,8 @@ type fleet struct {
 	client *lockstep.Client
 	host   *host
 	change func(*app.Config) // before the server is opened; nil for none
+
+	options app.Options // besides the timeouts
 }
 
 // host is the dstack host, which may be cut off and restarted.
@@ -192,8 +194,10 @@ func (f *fleet) serve() {
 	f.t.Helper()
 	timeouts := control.DefaultTimeouts()
 	timeouts.Poll, timeouts.Retry = 5*time.Millisecond, 10*time.Millisecond
+	options := f.options
+	options.Timeouts = timeouts
 	var err error
-	if f.server, err = app.Open(f.t.Context(), f.config, app.Options{Timeouts: timeouts}); err != nil {
+	if f.server, err = app.Open(f.t.Context(), f.config, options); err != nil {
 		f.t.Fatal(err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/lockstep-cvm/lockstep/appcompose"
 	"github.com/lockstep-cvm/lockstep/internal/control"
@@ -26,8 +27,9 @@ import (
 type Options struct {
 	Logger   *slog.Logger
 	Timeouts control.Timeouts
-	Pace     sim.Config    // how simulated nodes behave: StageDelay and Faults are taken over
-	Lease    time.Duration // how long other servers of the database wait for this one; default as in package jobs
+	Pace     sim.Config           // how simulated nodes behave: StageDelay and Faults are taken over
+	Traces   trace.TracerProvider // where spans go; default: where the OTEL_* variables say, or nowhere
+	Lease    time.Duration        // how long other servers of the database wait for this one; default as in package jobs
 }
 
 // Server is a control plane that serves its API.
@@ -39,6 +41,7 @@ type Server struct {
 	db       *store.Store
 	unlock   func() error // gives the database to another server
 	metrics  *metrics
+	traces   *tracing
 	platform *platform
 	hosts    *hosts
 	queue    *jobs.Queue
@@ -62,6 +65,14 @@ func Open(ctx context.Context, config Config, options Options) (_ *Server, err e
 			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 		}
 	}()
+	if options.Traces != nil {
+		s.traces = &tracing{TracerProvider: options.Traces}
+	} else if s.traces, err = openTracing(ctx, s.log); err != nil {
+		return nil, err
+	}
+	if s.traces != nil {
+		s.log = slog.New(withTraces{s.log.Handler()})
+	}
 	// The Compose schema takes tens of milliseconds to compile; no request shall wait for that.
 	warm := make(chan error, 1)
 	go func() { warm <- appcompose.WarmUp() }()
@@ -82,7 +93,8 @@ func Open(ctx context.Context, config Config, options Options) (_ *Server, err e
 	}
 	s.metrics = newMetrics(s.db, wallClock{})
 	s.Control, err = control.New(control.Config{
-		Store: s.db, Queue: s.queue, Catalog: s.platform.catalog, Clock: wallClock{}, Logger: s.log, Observer: s.metrics, Timeouts: config.Timeouts.over(options.Timeouts),
+		Store: s.db, Queue: s.queue, Catalog: s.platform.catalog, Clock: wallClock{}, Logger: s.log, Observer: s.metrics,
+		Tracer: s.traces.tracer("control"), Timeouts: config.Timeouts.over(options.Timeouts),
 	})
 	if err != nil {
 		return nil, err
@@ -130,7 +142,7 @@ func (s *Server) listen(ctx context.Context) error {
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s.metrics)
 	var err error
 	s.edge, err = server.New(server.Config{
-		Domain: s.Control, Clock: wallClock{}, Logger: s.log, Metrics: metrics, Origins: s.config.Origins, PublicURL: s.config.PublicURL,
+		Domain: s.Control, Clock: wallClock{}, Logger: s.log, Metrics: metrics, Tracer: s.traces.tracer("server"), Origins: s.config.Origins, PublicURL: s.config.PublicURL,
 	})
 	if err != nil {
 		return err
@@ -202,5 +214,6 @@ func (s *Server) Close(ctx context.Context) error {
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
 	}
+	s.traces.close(ctx, s.log)
 	return errors.Join(errs...)
 }

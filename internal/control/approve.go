@@ -256,6 +256,7 @@ func waitsForDepth(e *onchain.NotFinalError) string {
 // where it is, but from here on it owns the CVM, and a job looks until the depth is reached.
 func (s *Service) accept(ctx context.Context, p Principal, u *store.Update, cvmID int64, found proof, final bool, shutdown *Shutdown) error {
 	var taken store.Update
+	var accepted store.CVM
 	err := s.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		taken = *u // the write may be carried out again
 		row, err := tx.GetCVM(ctx, cvmID)
@@ -282,6 +283,7 @@ func (s *Service) accept(ctx context.Context, p Principal, u *store.Update, cvmI
 		if err != nil {
 			return err
 		}
+		accepted = row
 		return s.queue.EnqueueAdvance(ctx, tx, u.ID)
 	})
 	if errors.Is(err, errStale) {
@@ -291,6 +293,7 @@ func (s *Service) accept(ctx context.Context, p Principal, u *store.Update, cvmI
 		return fmt.Errorf("accept update %s: %w", u.ID, err)
 	}
 	*u = taken
+	tell(ctx, tracedUpdate(u, &accepted))
 	s.log.InfoContext(ctx, "update accepted", "update", u.ID, "correlation_id", u.CorrelationID, "tx", u.TxHash, "state", u.State)
 	return nil
 }

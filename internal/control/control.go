@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common/lru"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/lockstep-cvm/lockstep/appcompose"
 	"github.com/lockstep-cvm/lockstep/internal/store"
@@ -89,7 +90,7 @@ type Database interface {
 }
 
 // Config is what a Service is made of. All fields are needed except Rand (crypto/rand), Logger
-// (discards), Observer (nobody) and Timeouts (DefaultTimeouts).
+// (discards), Observer (nobody), Tracer (no spans) and Timeouts (DefaultTimeouts).
 type Config struct {
 	Store    Database
 	Queue    Queue
@@ -98,6 +99,7 @@ type Config struct {
 	Rand     io.Reader
 	Logger   *slog.Logger
 	Observer Observer
+	Tracer   trace.Tracer // of the spans of steps
 	Timeouts Timeouts
 }
 
@@ -111,6 +113,7 @@ type Service struct {
 	rand     io.Reader
 	log      *slog.Logger
 	observer Observer
+	tracer   trace.Tracer // nil: no spans
 	timeouts Timeouts
 	events   *Broker
 	running  alone
@@ -156,6 +159,7 @@ func New(config Config) (*Service, error) {
 		rand:     config.Rand,
 		log:      config.Logger,
 		observer: config.Observer,
+		tracer:   config.Tracer,
 		timeouts: config.Timeouts,
 		events:   NewBroker(),
 		checker:  appcompose.NewChecker(checkedTexts),

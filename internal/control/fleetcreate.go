@@ -82,6 +82,7 @@ func (s *Service) startRollout(ctx context.Context, p Principal, app store.App, 
 	if err != nil {
 		return nil, fmt.Errorf("start rollout of %s: %w", app.AppID, err)
 	}
+	tell(ctx, tracedRollout(&row))
 	s.log.InfoContext(ctx, "rollout started", "rollout", row.ID, "app", app.AppID, "compose_hash", hash.String(), "cvms", len(cvms), "strategy", row.Strategy)
 	return s.fleetView(ctx, row)
 }

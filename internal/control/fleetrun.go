@@ -63,6 +63,8 @@ func (s *Service) AdvanceRollout(ctx context.Context, id string) (Step, error) {
 		return Step{}, fmt.Errorf("targets of rollout %s: %w", id, err)
 	}
 	f.before = append(f.before, f.targets...)
+	ctx, done := look(ctx, tracedRollout(&row))
+	defer func() { done(string(f.row.State), f.row.Reason) }()
 	if err := f.lookAtAll(ctx); err != nil {
 		return Step{}, fmt.Errorf("rollout %s: %w", id, err)
 	}

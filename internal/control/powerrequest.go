@@ -207,6 +207,7 @@ func (s *Service) beginPower(ctx context.Context, p Principal, row store.CVM, re
 	for _, id := range r.wakes {
 		s.running.wake(id)
 	}
+	tell(ctx, tracedPower(&r.op, &row))
 	s.log.InfoContext(ctx, "power operation accepted", "operation", r.op.ID, "kind", r.op.Kind, "cvm", row.HashID,
 		"correlation_id", r.op.CorrelationID, "state", r.op.State, "key", p.KeyID)
 	s.events.Publish(row.ID)

@@ -55,6 +55,8 @@ func (s *Service) AdvancePower(ctx context.Context, operationID string) (Step, e
 		return Step{}, err
 	}
 	p := &powerStep{Service: s, op: &op, cvm: &target{row: row, kms: service, node: node}}
+	ctx, done := look(ctx, tracedPower(&op, &row))
+	defer func() { done(string(op.State), op.Reason) }()
 	step, err := p.step(ctx)
 	switch {
 	case errors.Is(err, errStale):

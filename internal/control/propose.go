@@ -231,9 +231,13 @@ func (s *Service) propose(ctx context.Context, p Principal, cvm *target, candida
 		if out.Accepted.Update.ID == "" {
 			out.Accepted.Update = u
 		}
+		tell(ctx, tracedUpdate(&out.Accepted.Update, &cvm.row))
 		s.events.Publish(cvm.row.ID)
-	case out.Precondition.Update.ID == "":
-		out.Precondition.Update = u
+	default:
+		if out.Precondition.Update.ID == "" {
+			out.Precondition.Update = u
+		}
+		tell(ctx, tracedUpdate(&out.Precondition.Update, &cvm.row))
 	}
 	return out, nil
 }

@@ -419,6 +419,7 @@ func (s *Service) checkContract(ctx context.Context, service *KMS, node *Node, p
 
 func (s *Service) create(ctx context.Context, p Principal, d *draft) (store.CVM, error) {
 	var row store.CVM
+	var update store.Update
 	err := s.store.Write(ctx, func(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.GetApp(ctx, d.app.AppID)
 		if errors.Is(err, store.ErrNotFound) {
@@ -439,9 +440,12 @@ func (s *Service) create(ctx context.Context, p Principal, d *draft) (store.CVM,
 		if row, err = tx.InsertCVM(ctx, d.cvm); err != nil {
 			return err
 		}
-		update := d.update // the write may be carried out again
+		update = d.update // the write may be carried out again
 		update.CVMID = row.ID
 		return s.open(ctx, tx, &update, &row, move{to: column.Approved, actor: p.KeyID, reason: d.found.reason, owner: d.found.owner})
 	})
+	if err == nil {
+		tell(ctx, tracedUpdate(&update, &row))
+	}
 	return row, err
 }

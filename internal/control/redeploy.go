@@ -114,6 +114,7 @@ func (s *Service) redeploy(ctx context.Context, p Principal, app store.App, rows
 	}
 	for _, one := range done {
 		s.events.Publish(one.CVM.ID)
+		tell(ctx, tracedUpdate(&one.Update, &one.CVM)) // of several the last one remains
 		s.log.InfoContext(ctx, "revision redeployed", "revision", revision.ID, "cvm", one.CVM.HashID, "update", one.Update.ID,
 			"correlation_id", one.Update.CorrelationID, "compose_hash", revision.ComposeHash.String(), "unchanged", one.Unchanged)
 	}

@@ -48,6 +48,8 @@ func (s *Service) runAlone(ctx context.Context, id string, advance func(context.
 func (s *Service) steps(ctx context.Context, id string, woken <-chan struct{}, advance func(context.Context, string) (Step, error)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends the watch
+	ctx, end := s.withSteps(ctx)
+	defer end()
 	var changes <-chan struct{}
 	for {
 		step, err := advance(ctx, id)
@@ -87,6 +89,8 @@ func (s *Service) Advance(ctx context.Context, updateID string) (Step, error) {
 		return Step{}, err
 	}
 	r := &rollout{Service: s, u: &u, cvm: &target{row: row, kms: service, node: node}}
+	ctx, done := look(ctx, tracedUpdate(&u, &row))
+	defer func() { done(string(u.State), u.Reason) }()
 	step, err := r.step(ctx)
 	switch {
 	case errors.Is(err, errStale):

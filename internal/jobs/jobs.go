@@ -135,7 +135,7 @@ func (soon) NextRetry(job *rivertype.JobRow) time.Time {
 
 // EnqueueAdvance adds, inside tx, the job that moves an update on.
 func (q *Queue) EnqueueAdvance(ctx context.Context, tx *store.Tx, updateID string) error {
-	if _, err := q.insert.InsertTx(ctx, tx.SQL, advanceArgs{UpdateID: updateID}, nil); err != nil {
+	if _, err := q.insert.InsertTx(ctx, tx.SQL, advanceArgs{UpdateID: updateID}, origin(ctx)); err != nil {
 		return fmt.Errorf("jobs: enqueue update %s: %w", updateID, err)
 	}
 	return nil
@@ -143,7 +143,7 @@ func (q *Queue) EnqueueAdvance(ctx context.Context, tx *store.Tx, updateID strin
 
 // EnqueueRollout adds, inside tx, the job that moves a fleet rollout on.
 func (q *Queue) EnqueueRollout(ctx context.Context, tx *store.Tx, rolloutID string) error {
-	if _, err := q.insert.InsertTx(ctx, tx.SQL, rolloutArgs{RolloutID: rolloutID}, nil); err != nil {
+	if _, err := q.insert.InsertTx(ctx, tx.SQL, rolloutArgs{RolloutID: rolloutID}, origin(ctx)); err != nil {
 		return fmt.Errorf("jobs: enqueue rollout %s: %w", rolloutID, err)
 	}
 	return nil
@@ -182,7 +182,7 @@ func (q *Queue) Advancing(ctx context.Context) (map[string]bool, error) {
 
 // EnqueuePower adds, inside tx, the job that moves a power operation on.
 func (q *Queue) EnqueuePower(ctx context.Context, tx *store.Tx, operationID string) error {
-	if _, err := q.insert.InsertTx(ctx, tx.SQL, powerArgs{OperationID: operationID}, nil); err != nil {
+	if _, err := q.insert.InsertTx(ctx, tx.SQL, powerArgs{OperationID: operationID}, origin(ctx)); err != nil {
 		return fmt.Errorf("jobs: enqueue power operation %s: %w", operationID, err)
 	}
 	return nil

@@ -64,13 +64,13 @@ func (q *Queue) begin(ctx context.Context) (_ *shift, err error) {
 func (s *shift) newClient() (*river.Client[*sql.Tx], error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[advanceArgs]) error {
-		return s.work(ctx, job.Args.UpdateID, s.handler.Run)
+		return s.work(resume(ctx, job.Metadata), job.Args.UpdateID, s.handler.Run)
 	}))
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[rolloutArgs]) error {
-		return s.work(ctx, job.Args.RolloutID, s.handler.RunRollout)
+		return s.work(resume(ctx, job.Metadata), job.Args.RolloutID, s.handler.RunRollout)
 	}))
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[powerArgs]) error {
-		return s.work(ctx, job.Args.OperationID, s.handler.RunPower)
+		return s.work(resume(ctx, job.Metadata), job.Args.OperationID, s.handler.RunPower)
 	}))
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, _ *river.Job[sweepArgs]) error {
 		return s.handler.Sweep(ctx)

@@ -6,6 +6,10 @@ import (
 	"io"
 	"testing"
 
+	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
 	"github.com/lockstep-cvm/lockstep/internal/lease"
 	"github.com/lockstep-cvm/lockstep/internal/runtime"
 )
@@ -60,5 +64,32 @@ func TestFencedChangesNothingWithoutALease(t *testing.T) {
 	}
 	if _, err := fenced.Status(over, "id"); err != nil || rt.looks != 1 {
 		t.Errorf("status = %v after %d looks, want it told: looking changes nothing", err, rt.looks)
+	}
+}
+
+// failing is a Runtime whose calls fail.
+type failing struct{ counted }
+
+// Start implements runtime.Runtime.
+func (*failing) Start(context.Context, string) error { return errors.New("a guest said hidden things") }
+
+func TestFencedCallsAreSpans(t *testing.T) {
+	exporter := tracetest.NewInMemoryExporter()
+	fenced := runtime.Fenced(&failing{})
+	ctx, above := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter)).Tracer("test").Start(t.Context(), "step")
+	if fenced.Stop(ctx, "id", runtime.StopOptions{}) != nil || fenced.Start(ctx, "id") == nil || fenced.Start(t.Context(), "id") == nil {
+		t.Fatal("the calls did not give what the runtime said")
+	}
+	if err := fenced.Remove(lease.With(ctx, func() error { return lease.ErrOver }), "id"); !errors.Is(err, lease.ErrOver) {
+		t.Fatalf("remove = %v, want ErrOver", err)
+	}
+	got := exporter.GetSpans()
+	if len(got) != 2 || got[0].Name != "runtime stop" || got[1].Name != "runtime start" {
+		t.Fatalf("spans %+v, want stop and start", got)
+	}
+	for i, span := range got {
+		if span.Parent.SpanID() != above.SpanContext().SpanID() || (span.Status.Code == codes.Error) != (i == 1) || span.Status.Description != "" {
+			t.Errorf("%s: parent %s, status %+v", span.Name, span.Parent.SpanID(), span.Status)
+		}
 	}
 }

@@ -20,6 +20,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{params: map[string]string{}, version: api.ParseVersion(r.Header.Get(api.HeaderVersion))}
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
+	r, span := s.beginSpan(r)
+	defer endSpan(span, r, out, c)
 	defer s.answered(r, out, c, started)
 	defer func() { s.recovered(out, r, c, recover()) }()
 	var err error

@@ -48,14 +48,21 @@ func (m *metrics) observe(pattern, method string, status int, elapsed time.Durat
 	if pattern == "" {
 		pattern = "none"
 	}
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
-	default:
+	if !knownMethod(method) {
 		method = "other"
 	}
 	m.requests.WithLabelValues(pattern, method, strconv.Itoa(status)).Inc()
 	if pattern != statePattern && pattern != consoleLogPattern && pattern != containerLogPattern {
 		m.latency.WithLabelValues(pattern, method).Observe(elapsed.Seconds())
+	}
+}
+
+func knownMethod(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return true
+	default:
+		return false
 	}
 }
 

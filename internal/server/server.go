@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/appcompose"
@@ -101,6 +102,9 @@ type Config struct {
 	Logger *slog.Logger // default: discards
 	Rand   io.Reader    // for request ids; default: crypto/rand
 
+	// Tracer makes a span of each request to the API. Default: no spans.
+	Tracer trace.Tracer
+
 	// Metrics is where the server's metrics are registered and what GET /metrics shows. Default: a
 	// registry of its own.
 	Metrics *prometheus.Registry
@@ -123,6 +127,7 @@ type Server struct {
 	rand    io.Reader
 	origins map[string]bool
 	metrics *metrics
+	tracer  trace.Tracer // nil: no spans
 	routes  *node
 	streams streamLimit
 	logs    streamLimit
@@ -163,6 +168,7 @@ func New(config Config) (*Server, error) {
 		rand:    config.Rand,
 		origins: make(map[string]bool, len(config.Origins)),
 		metrics: m,
+		tracer:  config.Tracer,
 		routes:  newTree(operations),
 		looking: make(chan struct{}, looksAtOnce),
 		stop:    make(chan struct{}),
