@@ -45,7 +45,7 @@ func spans(exporter *tracetest.InMemoryExporter) (byName map[string][]tracetest.
 func attributeOf(span tracetest.SpanStub, key string) string {
 	for _, a := range span.Attributes {
 		if string(a.Key) == key {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""
