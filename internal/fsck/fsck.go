@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/appcompose"
 	"github.com/lockstep-cvm/lockstep/internal/store"
 	"github.com/lockstep-cvm/lockstep/internal/store/column"
@@ -53,7 +54,7 @@ func Check(ctx context.Context, db *store.Store, options Options) (*Report, erro
 		options: options, report: Report{Findings: []Finding{}, Rows: map[string]int{}},
 		cvms: map[int64]store.CVM{}, revisions: map[string]revision{}, active: map[int64]string{},
 		newest: map[int64]outcome{}, recorded: map[string]int{}, steps: map[string]int{},
-		powered: map[int64]powered{}, booted: map[int64]bool{}, fromNothing: map[int64]string{}, fleetUpdates: map[string]fleetUpdate{},
+		powered: map[int64]powered{}, powerEntries: map[string][]api.HistoryEntry{}, booted: map[int64]bool{}, fromNothing: map[int64]string{}, fleetUpdates: map[string]fleetUpdate{},
 	}
 	err := db.Snapshot(ctx, func(ctx context.Context, q *store.Queries) error {
 		for _, table := range []struct {
@@ -94,6 +95,8 @@ type check struct {
 	recorded  map[string]int    // by app: entries of steps in its history
 	steps     map[string]int    // by app: steps that name an entry
 	powered   map[int64]powered // by CVM: the newest power operation that ended and was not cancelled
+
+	powerEntries map[string][]api.HistoryEntry // by power operation: entries of its steps, until they are compared
 
 	booted      map[int64]bool   // by CVM: its first boot succeeded
 	fromNothing map[int64]string // by CVM: an update that starts from no revision

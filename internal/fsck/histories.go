@@ -46,6 +46,9 @@ func (c *check) chain(ctx context.Context, q *store.Queries, h store.History) er
 				if e.Kind == history.KindUpdate || e.Kind == history.KindApproval {
 					steps++
 				}
+				if e.Kind == history.KindPower {
+					c.powerEntries[e.Operation] = append(c.powerEntries[e.Operation], e)
+				}
 				if broken {
 					continue // one break is enough to tell; all that follows would be reported
 				}
@@ -101,8 +104,30 @@ func (c *check) recordOf(ctx context.Context, q *store.Queries, u store.Update, 
 	return nil
 }
 
+// recordsOfPower checks that each step of a power operation has its entry, in the order of the steps.
+func (c *check) recordsOfPower(op store.PowerOperation, steps []store.PowerEvent, wrong func(rule, seen string, args ...any)) {
+	entries := c.powerEntries[op.ID]
+	delete(c.powerEntries, op.ID)
+	if len(entries) != len(steps) {
+		wrong("each step is recorded in the history of its app", "%d entries for %d steps", len(entries), len(steps))
+		return
+	}
+	for i, step := range steps {
+		e := entries[i]
+		if e.CVM != c.cvms[op.CVMID].VMUUID || e.Facts["kind"] != string(op.Kind) || e.Facts["from"] != string(step.FromState) ||
+			e.Facts["to"] != string(step.ToState) || e.Actor != step.Actor || e.Time != history.Time(step.CreatedAt.Time) ||
+			e.Facts["error_sha256"] == "" && e.Facts["reason"] != step.Reason { // a history does not repeat what went wrong
+			wrong("the entry of a step says the same", "step %d (%s to %s by %s: %s), entry %d (%s to %s by %s: %s)", step.Seq,
+				step.FromState, step.ToState, step.Actor, step.Reason, e.Seq, e.Facts["from"], e.Facts["to"], e.Actor, e.Facts["reason"])
+		}
+	}
+}
+
 // checkRecords looks for entries of steps that nobody took: each step has exactly one.
 func (c *check) checkRecords() {
+	for id, entries := range c.powerEntries {
+		c.found("power_operations", id, "each entry of a step has its step", "%d entries, and no such operation", len(entries))
+	}
 	for app, n := range c.recorded {
 		if n != c.steps[app] {
 			c.found("histories", app, "each entry of a step has its step", "%d entries for %d steps", n, c.steps[app])

@@ -48,6 +48,7 @@ func (c *check) powerOperation(op store.PowerOperation, steps []store.PowerEvent
 		wrong("its CVM exists", "cvm %d", op.CVMID)
 		return
 	}
+	c.recordsOfPower(op, steps, wrong)
 	owns := op.State.Owns()
 	switch {
 	case owns && cvm.ActiveUpdateID != op.ID:
