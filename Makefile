@@ -113,7 +113,8 @@ fuzz: ## every fuzz target for FUZZTIME (5m)
 	done
 
 .PHONY: property
-property: ## the invariant of the state machine, through many more interleavings than `make test` tries
+property: ## the invariant through many more interleavings, and a death at every point of every story (`make test`: each fifth)
+	$(GO) test -run TestEveryCrashPoint -timeout 60m ./internal/control -crash.stride=1
 	$(GO) test -run TestInvariant -timeout 60m ./internal/control -rapid.checks=2000 -rapid.steps=60
 
 .PHONY: hammer
