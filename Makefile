@@ -124,9 +124,16 @@ hammer: build ## servers killed KILLS (300) times under load lose nothing, on ea
 	  $(GO) run ./test/hammer -lockstep bin/lockstep -database "$$database" -kills $(KILLS); \
 	done
 
+.PHONY: hammer-docker
+hammer-docker: build docker-tools ## a short form on a Docker Engine: a server killed, the engine cut off from it
+	$(call say,hammer on docker)
+	@if test -n "$$(tools/docker-engine.sh)"; then $(GO) run ./test/hammer -lockstep bin/lockstep -runtime docker; \
+	else printf '%s\n' '********' 'NOT TESTED: the hammer on a Docker Engine: there is none.' '********'; fi
+
 .PHONY: hammer-short
-hammer-short: ## the same with 15 kills; part of `make test`
+hammer-short: ## the same with 15 kills, and the one on docker; part of `make test`
 	$(MAKE) --no-print-directory hammer KILLS=15
+	$(MAKE) --no-print-directory hammer-docker
 
 .PHONY: bench
 bench: build docker-tools ## what is promised, each as a ratio to a baseline of the same run; BENCHFLAGS="-database postgres"

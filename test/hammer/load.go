@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -13,16 +12,6 @@ import (
 	"github.com/lockstep-cvm/lockstep/appcompose"
 )
 
-// goodVersion is a Compose file that boots and gets healthy, different for every number.
-func goodVersion(n int64) string {
-	return fmt.Sprintf("services:\n  web:\n    image: nginx:1.27\n    environment:\n      VERSION: %q\n", strconv.FormatInt(n, 10))
-}
-
-// badVersion is one whose guest does not boot.
-func badVersion(n int64) string {
-	return goodVersion(n) + "    labels:\n      lockstep.sim.boot-error: no space left on device\n"
-}
-
 // startLoad lets clients send requests until the context ends. The channel is closed when all have stopped.
 func (w *world) startLoad(ctx context.Context) <-chan struct{} {
 	var group sync.WaitGroup
@@ -31,6 +20,7 @@ func (w *world) startLoad(ctx context.Context) <-chan struct{} {
 		group.Go(func() {
 			for ctx.Err() == nil {
 				w.tally.answer(w.doSome(ctx, random))
+				_ = rest(ctx, w.options.pace) // the end is seen above
 			}
 		})
 	}
@@ -44,7 +34,7 @@ func (w *world) startLoad(ctx context.Context) <-chan struct{} {
 
 // doSome does one thing of what clients do: mostly updates.
 func (w *world) doSome(ctx context.Context, random *rand.Rand) string {
-	if random.IntN(4) == 0 {
+	if random.IntN(w.options.operate) == 0 {
 		return w.operateSome(ctx, random)
 	}
 	return w.updateSome(ctx, random)
@@ -53,10 +43,10 @@ func (w *world) doSome(ctx context.Context, random *rand.Rand) string {
 // updateSome takes a CVM through an update as a client does, and tells how far it came.
 func (w *world) updateSome(ctx context.Context, random *rand.Rand) string {
 	c := w.cvms[random.IntN(len(w.cvms))]
-	yaml := goodVersion(random.Int64())
-	bad := random.IntN(5) == 0
+	version, bad := random.Int64(), random.IntN(5) == 0
+	yaml := w.host.good(version)
 	if bad {
-		yaml = badVersion(random.Int64())
+		yaml = w.host.bad(version)
 	}
 	if w.offered[goingBack] && random.IntN(4) == 0 {
 		w.learnRevisions(ctx, random, c)
@@ -68,9 +58,7 @@ func (w *world) updateSome(ctx context.Context, random *rand.Rand) string {
 	if bad {
 		w.tally.bad(document.Hash())
 	}
-	if !c.onChain {
-		w.keeper.send(c.appID, document.Hash())
-	}
+	w.meansTo(c, document.Hash(), version)
 	result, err := w.anyServer(random).client.UpdateDockerCompose(ctx, c.name, yaml)
 	if err != nil {
 		return w.refused(ctx, err)

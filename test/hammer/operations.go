@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // operation is something that clients do besides updating, where the server offers it.
@@ -106,7 +107,25 @@ func (w *world) operateSome(ctx context.Context, random *rand.Rand) string {
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return string(o) + ": " + err.Error()
 	}
-	return w.done(o, c, answer.Cancelled, answer.CorrelationID)
+	said := w.done(o, c, answer.Cancelled, answer.CorrelationID)
+	if o == stopping && w.offered[starting] && random.IntN(2) == 0 {
+		w.startAgain(ctx, random, c)
+	}
+	return said
+}
+
+// startAgain starts what was just stopped: a start by chance mostly meets what runs or is busy.
+func (w *world) startAgain(ctx context.Context, random *rand.Rand, c *cvm) {
+	for range 10 {
+		if rest(ctx, 100*time.Millisecond) != nil {
+			return
+		}
+		status, _, err := w.request(ctx, w.anyServer(random), http.MethodPost, "/api/v1/cvms/"+c.name+"/start")
+		if err == nil && status < http.StatusBadRequest {
+			w.done(starting, c, false, "")
+			return
+		}
+	}
 }
 
 // done writes down an operation that the server took.

@@ -3,13 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
-	"net/http/httptest"
 	"os/exec"
 	"slices"
 	"strings"
@@ -17,9 +13,6 @@ import (
 
 	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/appcompose"
-	"github.com/lockstep-cvm/lockstep/internal/runtime"
-	"github.com/lockstep-cvm/lockstep/internal/runtime/dstack"
-	"github.com/lockstep-cvm/lockstep/internal/runtime/dstack/vmmrpc"
 	"github.com/lockstep-cvm/lockstep/internal/store"
 )
 
@@ -31,6 +24,7 @@ type record struct {
 	boots        []boot
 	calls        []call // the VM is named by its CVM's id
 	disturbances []disturbance
+	bootsGoOn    bool // a boot that was cut off goes on with what it has started
 	cvms         []ending
 	accepted     map[string]string
 	cancelled    map[string]string
@@ -52,19 +46,20 @@ type ending struct {
 	onChain  bool
 	status   api.CVMStatus          // as the API says
 	document appcompose.ComposeHash // as the API says
-	host     runtime.State
-	runs     appcompose.ComposeHash // as the guest measured
-	error    string                 // of the host
+	hosted
 }
 
 // collect brings together what clients, host, owner, database and fsck know.
 func (w *world) collect(ctx context.Context) (*record, error) {
 	r := &record{
 		accepted: w.tally.accepted, cancelled: w.tally.cancelled, bad: w.tally.badHashes, said: w.owner.granted,
-		offered: w.offered, operations: w.tally.operations, revisions: map[string]appcompose.ComposeHash{},
+		offered: w.offered, operations: w.tally.operations, bootsGoOn: w.options.runtime == onDocker, revisions: map[string]appcompose.ComposeHash{},
+	}
+	err := w.host.settle(ctx)
+	if err != nil {
+		return nil, err
 	}
 	r.boots, r.calls, r.disturbances = w.diary.copied()
-	var err error
 	if r.updates, err = w.updates(ctx); err != nil {
 		return nil, err
 	}
@@ -95,13 +90,6 @@ func (w *world) collect(ctx context.Context) (*record, error) {
 
 // endings asks control plane and host what every CVM is and runs.
 func (w *world) endings(ctx context.Context) (all []ending, err error) {
-	door := httptest.NewServer(w.vmm.Handler())
-	defer door.Close()
-	driver, err := dstack.New(dstack.Config{URL: door.URL})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, driver.Close()) }()
 	rows, err := w.database.db.Read().PageCVMs(ctx, 0, 1_000_000)
 	if err != nil {
 		return nil, err
@@ -120,13 +108,13 @@ func (w *world) endings(ctx context.Context) (all []ending, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("ask for the document of %s: %w", c.name, err)
 		}
-		seen, err := driver.Status(ctx, *said.VMUUID)
+		seen, err := w.host.look(ctx, *said.VMUUID)
 		if err != nil {
 			return nil, fmt.Errorf("ask the host for %s: %w", c.name, err)
 		}
 		all = append(all, ending{
 			name: c.name, id: ids[c.name], uuid: *said.VMUUID, app: c.appID, onChain: c.onChain, status: said.Status,
-			document: appcompose.Hash(file.Bytes()), host: seen.State, runs: seen.RunningHash, error: seen.BootError,
+			document: appcompose.Hash(file.Bytes()), hosted: seen,
 		})
 	}
 	return all, nil
@@ -134,15 +122,9 @@ func (w *world) endings(ctx context.Context) (all []ending, err error) {
 
 // nameVMs puts the id of the CVM in place of that of its VM, which the driver writes at the end of the VM's name.
 func (w *world) nameVMs(ctx context.Context, r *record) error {
-	answer := httptest.NewRecorder()
-	w.vmm.Handler().ServeHTTP(answer, httptest.NewRequestWithContext(ctx, http.MethodPost, vmmrpc.RPCPath+vmmrpc.Status+"?json", strings.NewReader("{}")))
-	var status vmmrpc.StatusResponse
-	if err := json.Unmarshal(answer.Body.Bytes(), &status); err != nil {
-		return fmt.Errorf("ask the host for its VMs: %w", err)
-	}
-	names := map[string]string{}
-	for _, vm := range status.VMs {
-		names[vm.ID] = vm.Name
+	names, err := w.host.names(ctx)
+	if err != nil {
+		return err
 	}
 	for i := range r.calls {
 		name := r.calls[i].vm

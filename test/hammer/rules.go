@@ -30,6 +30,7 @@ var rules = []rule{
 	{"two servers never change one VM at once", (*record).callsDoNotOverlap},
 	{"two servers never take turns in one update", (*record).noTakingTurns},
 	{"the old version runs wherever the new one does not", (*record).whatRunsIsWhatHistorySays},
+	{"the host holds what runs, byte for byte", (*record).theHostHoldsTheDocument},
 	{"a CVM is down only where its owner left nothing to run", (*record).downOnlyForAReason},
 	{"every operation that is offered was hammered", (*record).everyOperationWasHammered},
 }
@@ -136,7 +137,9 @@ func (r *record) spans() (all []span) {
 
 // updatesAreAppliedOnce: while an update owns its CVM, its document boots at most once, and after it the previous
 // one at most once, and no other at all. A document whose guest does not boot may be started again by a server that
-// takes over, which finds the CVM as down as if it had not been started.
+// takes over, which finds the CVM as down as if it had not been started. On docker a boot that is cut off, by the death
+// of the server or the loss of the engine, goes on by asking the KMS again; when that does not answer, what ran already
+// is taken down and started once more.
 func (r *record) updatesAreAppliedOnce() (wrong []string) {
 	for _, s := range r.spans() {
 		booted := map[appcompose.ComposeHash]int{}
@@ -155,6 +158,9 @@ func (r *record) updatesAreAppliedOnce() (wrong []string) {
 			}
 			if most > 0 && (r.bad[hash] || r.denied(hash)) {
 				most += r.servers(s)
+			}
+			if most > 0 && r.bootsGoOn {
+				most += r.interruptions(s)
 			}
 			if times > most {
 				wrong = append(wrong, fmt.Sprintf("%s booted %s %d times in update %s (to %s, from %s), want at most %d",
@@ -179,6 +185,17 @@ func (r *record) servers(s span) int {
 		}
 	}
 	return len(lives)
+}
+
+// interruptions counts what was done to servers and the host in the time of a span, or began before and may have lasted.
+func (r *record) interruptions(s span) (n int) {
+	const lasts = 10 * time.Second // longer than the calm between two kills
+	for _, d := range r.disturbances {
+		if d.at.After(s.from.Add(-lasts)) && !d.at.After(s.to) {
+			n++
+		}
+	}
+	return n
 }
 
 // callsDoNotOverlap: the host never has calls of two server processes under way that change the same VM.
@@ -246,27 +263,44 @@ func (r *record) disturbed(s span, lives ...string) bool {
 // whatRunsIsWhatHistorySays plays the history of each CVM: an update that succeeded moves it, every other end leaves
 // it where it was. What comes out is what the host runs, and what the API shows.
 func (r *record) whatRunsIsWhatHistorySays() (wrong []string) {
+	current := r.current()
+	for _, c := range r.cvms {
+		want := current[c.id]
+		if c.document != want {
+			wrong = append(wrong, fmt.Sprintf("%s: the API shows %s, its history leads to %s", c.name, c.document, want))
+		}
+		down := c.state == runtime.StateStopped || c.state == runtime.StateExited
+		switch {
+		case c.status == api.StatusError && c.state != runtime.StateRunning:
+			// downOnlyForAReason looks whether that may be.
+		case c.status == api.StatusStopped && down:
+		case c.status == api.StatusRunning && c.state == runtime.StateRunning && c.runs == want:
+		default:
+			wrong = append(wrong, fmt.Sprintf("%s: the API says %s of %s, the host has it %s with %s: %s", c.name, c.status, want, c.state, c.runs, c.error))
+		}
+	}
+	return wrong
+}
+
+// current is where the history of each CVM leads to.
+func (r *record) current() map[int64]appcompose.ComposeHash {
 	updates := slices.Clone(r.updates)
-	slices.SortStableFunc(updates, func(a, b store.Update) int { return compareFinished(a, b) })
+	slices.SortStableFunc(updates, compareFinished)
 	current := map[int64]appcompose.ComposeHash{}
 	for _, u := range updates {
 		if u.State == column.Succeeded {
 			current[u.CVMID] = u.ComposeHash
 		}
 	}
+	return current
+}
+
+// theHostHoldsTheDocument: what would boot next is what runs.
+func (r *record) theHostHoldsTheDocument() (wrong []string) {
+	current := r.current()
 	for _, c := range r.cvms {
-		want := current[c.id]
-		if c.document != want {
-			wrong = append(wrong, fmt.Sprintf("%s: the API shows %s, its history leads to %s", c.name, c.document, want))
-		}
-		down := c.host == runtime.StateStopped || c.host == runtime.StateExited
-		switch {
-		case c.status == api.StatusError && c.host != runtime.StateRunning:
-			// downOnlyForAReason looks whether that may be.
-		case c.status == api.StatusStopped && down:
-		case c.status == api.StatusRunning && c.host == runtime.StateRunning && c.runs == want:
-		default:
-			wrong = append(wrong, fmt.Sprintf("%s: the API says %s of %s, the host has it %s with %s: %s", c.name, c.status, want, c.host, c.runs, c.error))
+		if want := current[c.id]; c.status == api.StatusRunning && c.holds != want {
+			wrong = append(wrong, fmt.Sprintf("%s: its history leads to %s, the host holds %s", c.name, want, c.holds))
 		}
 	}
 	return wrong

@@ -62,7 +62,8 @@ func goodRecord() *record {
 	}
 	r.disturbances = []disturbance{{life: "a#1", at: at(22.25), what: "killed"}}
 	r.cvms = []ending{{
-		name: "one", id: 1, uuid: vm, app: app, status: api.StatusRunning, document: hash(2), host: runtime.StateRunning, runs: hash(2),
+		name: "one", id: 1, uuid: vm, app: app, status: api.StatusRunning, document: hash(2),
+		hosted: hosted{state: runtime.StateRunning, runs: hash(2), holds: hash(2)},
 	}}
 	return r
 }
@@ -107,6 +108,10 @@ func TestEachRuleCanFail(t *testing.T) {
 		{"the previous document boots twice in a rollback", "each document of an update boots once", func(r *record) {
 			r.boots = append(r.boots, boot{at: at(24.7), app: "app", hash: hash(2), offered: true, allowed: true})
 		}},
+		{"a good document boots again after nothing happened, where boots go on", "each document of an update boots once", func(r *record) {
+			r.bootsGoOn = true
+			r.boots = append(r.boots, boot{at: at(14.5), app: "app", hash: hash(2), offered: true, allowed: true})
+		}},
 		{"a third document boots in an update", "each document of an update boots once", func(r *record) {
 			r.boots = append(r.boots, boot{at: at(14.5), app: "app", hash: hash(9), offered: true, allowed: true})
 		}},
@@ -123,12 +128,13 @@ func TestEachRuleCanFail(t *testing.T) {
 		}},
 		{"the host runs the bad version", "the old version runs wherever the new one does not", func(r *record) { r.cvms[0].runs = hash(3) }},
 		{"the host runs nothing and the API says it runs", "the old version runs wherever the new one does not", func(r *record) {
-			r.cvms[0].host, r.cvms[0].runs = runtime.StateExited, appcompose.ComposeHash{}
+			r.cvms[0].state, r.cvms[0].runs = runtime.StateExited, appcompose.ComposeHash{}
 		}},
 		{"the API says stopped of what runs", "the old version runs wherever the new one does not", func(r *record) { r.cvms[0].status = api.StatusStopped }},
 		{"the API shows another document than what succeeded last", "the old version runs wherever the new one does not", func(r *record) {
 			r.cvms[0].document = hash(1)
 		}},
+		{"the host holds other bytes", "the host holds what runs, byte for byte", func(r *record) { r.cvms[0].holds = hash(1) }},
 		{"a CVM is left down though its owner allows the previous version", "a CVM is down only where its owner left nothing to run", func(r *record) {
 			r.history("4", 30, "rev-2", hash(4), column.Proposed, column.Approved, column.RollingOut, column.RollingBack, column.Failed)
 		}},
@@ -163,7 +169,7 @@ func TestTheJudgeIsFair(t *testing.T) {
 			r.history("4", 30, "rev-2", hash(4), column.Proposed, column.Approved, column.RollingOut, column.Verifying, column.RollingBack, column.Failed)
 			r.boots = append(r.boots, boot{at: at(32.5), app: "app", hash: hash(4), offered: true, removed: true})
 			r.said[grant{"app", hash(2)}] = history{allowed: true, removed: true}
-			r.cvms[0].status, r.cvms[0].host, r.cvms[0].runs = api.StatusError, runtime.StateExited, appcompose.ComposeHash{}
+			r.cvms[0].status, r.cvms[0].state, r.cvms[0].runs = api.StatusError, runtime.StateExited, appcompose.ComposeHash{}
 		},
 		"an accepted update lost its approval and waits for its owner, with an error that says so": func(r *record) {
 			r.history("4", 30, "rev-2", hash(4), column.Proposed, column.Approved, column.AwaitingApproval)
@@ -171,6 +177,10 @@ func TestTheJudgeIsFair(t *testing.T) {
 		},
 		"a bad version is started again by a server that takes over": func(r *record) {
 			r.boots = append(r.boots, boot{at: at(22.7), app: "app", hash: hash(3), offered: true, allowed: true})
+		},
+		"where boots go on, what a killed server had started is started again": func(r *record) {
+			r.bootsGoOn = true
+			r.boots = append(r.boots, boot{at: at(24.7), app: "app", hash: hash(2), offered: true, allowed: true})
 		},
 		"what runs is brought up again": func(r *record) {
 			r.history("4", 30, "rev-2", hash(2), column.Proposed, column.Approved, column.RollingOut, column.Verifying, column.Succeeded)
@@ -180,7 +190,7 @@ func TestTheJudgeIsFair(t *testing.T) {
 			r.calls[2].over = at(22.3)
 		},
 		"a stopped CVM is down": func(r *record) {
-			r.cvms[0].status, r.cvms[0].host, r.cvms[0].runs = api.StatusStopped, runtime.StateStopped, appcompose.ComposeHash{}
+			r.cvms[0].status, r.cvms[0].state, r.cvms[0].runs = api.StatusStopped, runtime.StateStopped, appcompose.ComposeHash{}
 		},
 		"a call to a VM goes on when the run ends": func(r *record) {
 			r.calls = append(r.calls, call{life: "a#2", method: "StopVm", vm: "uuid", began: at(40)})

@@ -23,7 +23,6 @@ import (
 	"github.com/lockstep-cvm/lockstep"
 	"github.com/lockstep-cvm/lockstep/api"
 	"github.com/lockstep-cvm/lockstep/appcompose"
-	"github.com/lockstep-cvm/lockstep/internal/runtime/dstack/vmmtest"
 	"github.com/lockstep-cvm/lockstep/internal/runtime/sim"
 	"github.com/lockstep-cvm/lockstep/onchain"
 	"github.com/lockstep-cvm/lockstep/onchain/devchain"
@@ -40,8 +39,7 @@ type world struct {
 	rpc      *proxy
 	diary    *diary
 	keeper   *doorkeeper
-	vmm      *vmmtest.VMM
-	front    *front
+	host     host
 	servers  []*server
 	key      string // of the API
 	http     *http.Client
@@ -173,16 +171,14 @@ func (w *world) buildChain(ctx context.Context) error {
 
 var device = sha256.Sum256([]byte("the host of the hammer"))
 
-func (w *world) buildHost(context.Context) error {
+func (w *world) buildHost(ctx context.Context) (err error) {
 	w.keeper = &doorkeeper{owner: w.owner, diary: w.diary, sent: map[grant]bool{}}
-	var err error
-	w.vmm, err = vmmtest.New(vmmtest.Config{Dir: filepath.Join(w.dir, "host"), Authorizer: w.keeper, DeviceID: device})
-	if err != nil {
-		return err
+	if w.options.runtime == onDocker {
+		w.host, err = w.newDockerHost(ctx)
+	} else {
+		w.host, err = w.newDstackHost()
 	}
-	w.closers = append(w.closers, w.vmm.Close)
-	w.front = &front{behind: w.vmm.Handler(), diary: w.diary}
-	return nil
+	return err
 }
 
 const serverConfig = `database_url: %[10]q
@@ -194,7 +190,7 @@ kms:
   - {slug: on, type: ethereum, url: "https://kms.test", version: "1", keys_dir: %[1]s/kms, chain_id: %[3]d,
      rpc_urls: ["http://%[4]s"], contract_address: "%[5]s"}
 nodes:
-  - {id: 1, name: host-1, driver: dstack, device_id: %[6]s, dstack: {url: "%[7]s"},
+  - {id: 1, name: host-1, device_id: %[6]s, %[7]s,
      images: [{name: %[8]s, version: [0, 5, 5], hash: %[9]s}], capacity: {cvms: 100000, vcpu: 1000000, memory_mb: 1000000000}}
 %[11]s
 `
@@ -224,15 +220,15 @@ func (w *world) buildServer(ctx context.Context, name string) (*server, error) {
 		return nil, err
 	}
 	w.servers = append(w.servers, s)
-	door := w.front.serveFor(s)
-	w.closers = append(w.closers, func() error { door.CloseClientConnections(); door.Close(); return nil }, s.close)
+	node, leave := w.host.node(s)
+	w.closers = append(w.closers, leave, s.close)
 	databaseURL, err := w.urlFor(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	image := sim.SimulatedImageHash(osImage)
 	if err := os.WriteFile(s.config, fmt.Appendf(nil, serverConfig, w.dir, address, w.owner.chain.ChainID(), w.rpc.address(),
-		w.owner.kms.Hex(), hex.EncodeToString(device[:]), door.URL, osImage, hex.EncodeToString(image[:]), databaseURL, w.options.settings), 0o600); err != nil {
+		w.owner.kms.Hex(), hex.EncodeToString(device[:]), node, osImage, hex.EncodeToString(image[:]), databaseURL, w.options.settings), 0o600); err != nil {
 		return nil, err
 	}
 	if w.key == "" {
@@ -244,6 +240,14 @@ func (w *world) buildServer(ctx context.Context, name string) (*server, error) {
 	s.client, err = lockstep.NewClient(lockstep.WithAPIKey(w.key), lockstep.WithBaseURL("http://"+address+"/api/v1"),
 		lockstep.WithRetries(0), lockstep.WithHTTPClient(w.http), lockstep.WithTimeout(20*time.Second))
 	return s, err
+}
+
+// meansTo writes down that a client is about to send a document for a CVM.
+func (w *world) meansTo(c *cvm, hash appcompose.ComposeHash, version int64) {
+	if !c.onChain {
+		w.keeper.send(c.appID, hash)
+	}
+	w.host.expect(version, grant{c.appID, hash})
 }
 
 func (w *world) createKey(ctx context.Context, s *server) (string, error) {
@@ -267,7 +271,7 @@ func (w *world) createKey(ctx context.Context, s *server) (string, error) {
 func (w *world) buildCVMs(ctx context.Context) error {
 	random := rand.New(rand.NewPCG(w.options.seed, 0))
 	for i := range w.options.cvms {
-		c, err := w.create(ctx, fmt.Sprintf("hammer-%03d", i), i%2 == 1, goodVersion(random.Int64()))
+		c, err := w.create(ctx, fmt.Sprintf("hammer-%03d", i), i%2 == 1, random.Int64())
 		if err != nil {
 			return fmt.Errorf("create CVM %d: %w", i, err)
 		}
@@ -276,8 +280,8 @@ func (w *world) buildCVMs(ctx context.Context) error {
 	return w.settle(ctx)
 }
 
-func (w *world) create(ctx context.Context, name string, onChain bool, yaml string) (*cvm, error) {
-	kind := string(api.KMSPhala)
+func (w *world) create(ctx context.Context, name string, onChain bool, version int64) (*cvm, error) {
+	kind, yaml := string(api.KMSPhala), w.host.good(version)
 	if onChain {
 		kind = string(api.KMSEthereum)
 	}
@@ -301,8 +305,8 @@ func (w *world) create(ctx context.Context, name string, onChain bool, yaml stri
 		w.owner.note(c.appID, hash, history{allowed: true})
 	} else {
 		c.appID = *provisioned.AppID
-		w.keeper.send(c.appID, hash)
 	}
+	w.meansTo(c, hash, version)
 	if _, err := w.servers[0].client.CommitCVMProvision(ctx, &api.CommitRequest{AppID: c.appID, ComposeHash: provisioned.ComposeHash}); err != nil {
 		return nil, err
 	}

@@ -5,9 +5,6 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
-
-	"github.com/lockstep-cvm/lockstep/internal/runtime/dstack/vmmrpc"
-	"github.com/lockstep-cvm/lockstep/internal/runtime/dstack/vmmtest"
 )
 
 // wreck kills servers one at a time, again and again, at random moments, and makes everything that they stand on
@@ -41,8 +38,13 @@ func (w *world) killServers(ctx context.Context) error {
 				break
 			}
 		}
-		w.fail(random)
-		if err := rest(ctx, time.Duration(random.Int64N(int64(600*time.Millisecond)))); err != nil {
+		if kills == 0 { // so that in a short run the host fails too
+			w.mend()
+			w.tally.count(w.host.fail(random))
+		} else {
+			w.fail(random)
+		}
+		if err := rest(ctx, time.Duration(random.Int64N(int64(w.options.calm)))); err != nil {
 			return err
 		}
 		s := w.servers[random.IntN(len(w.servers))]
@@ -144,23 +146,14 @@ func (w *world) fail(random *rand.Rand) {
 	case 1:
 		w.tally.count("RPC connections cut")
 		w.rpc.cut()
-	case 2:
-		w.tally.count("host loses calls")
-		w.front.lose.Store(3 + random.Int64N(10))
-	case 3:
-		w.tally.count("host refuses calls")
-		methods := []string{vmmrpc.StartVM, vmmrpc.UpdateVM, vmmrpc.ShutdownVM, vmmrpc.Status}
-		w.vmm.Faults().Add(vmmtest.Fault{Method: methods[random.IntN(len(methods))], Error: "the hammer says no", Times: 1 + random.IntN(5)})
-	case 4:
-		w.tally.count("host is slow")
-		w.vmm.Faults().Add(vmmtest.Fault{Delay: time.Duration(random.Int64N(int64(300 * time.Millisecond))), After: random.IntN(2) == 0, Times: 20})
+	case 2, 3, 4:
+		w.tally.count(w.host.fail(random))
 	}
 }
 
 func (w *world) mend() {
 	w.rpc.setDown(false)
-	w.front.lose.Store(0)
-	w.vmm.Faults().Clear()
+	w.host.mend()
 }
 
 // rest waits, or ends with the context.
