@@ -2,7 +2,6 @@ package docker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/moby/moby/client"
@@ -21,7 +20,7 @@ func (d *Driver) Probe(ctx context.Context) (runtime.Machine, error) {
 		}
 		_, compose, err := d.plugin.locate(ctx)
 		if err != nil {
-			return errors.Join(fmt.Errorf("docker engine %s answers", info.Info.ServerVersion), err)
+			return fmt.Errorf("docker engine %s answers, but: %w", info.Info.ServerVersion, err)
 		}
 		m = runtime.Machine{
 			Version:   fmt.Sprintf("Docker Engine %s, Compose %s", info.Info.ServerVersion, compose),
